@@ -1,0 +1,2 @@
+// Package accounts is described by its owner.
+package accounts

@@ -1,0 +1,2 @@
+// Package admin is described by its owner.
+package admin

@@ -1,0 +1,4 @@
+// Command mailstead is the mail server.
+package main
+
+func main() {}

@@ -1,0 +1,2 @@
+// Package delivery is described by its owner.
+package delivery

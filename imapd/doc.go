@@ -1,0 +1,2 @@
+// Package imapd is described by its owner.
+package imapd

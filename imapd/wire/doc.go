@@ -1,0 +1,2 @@
+// Package wire is described by its owner.
+package wire

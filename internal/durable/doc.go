@@ -1,0 +1,2 @@
+// Package durable is described by its owner.
+package durable

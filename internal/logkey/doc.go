@@ -1,0 +1,2 @@
+// Package logkey is described by its owner.
+package logkey

@@ -1,0 +1,2 @@
+// Package netd is described by its owner.
+package netd

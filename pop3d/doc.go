@@ -1,0 +1,2 @@
+// Package pop3d is described by its owner.
+package pop3d

@@ -1,0 +1,2 @@
+// Package smtpd is described by its owner.
+package smtpd

@@ -1,0 +1,279 @@
+package storage
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"time"
+
+	"mailstead/mail"
+)
+
+// Names of what must not be mixed up. A UID, MailboxID or ModSeq of zero is
+// none.
+type (
+	MailboxID uint32 // unique within an account, never reused
+	UID       uint32 // RFC 9051 §2.3.1.1
+	ModSeq    uint64 // RFC 7162 §3.1, one counter for all mailboxes of an account
+	BlobID    uint64 // a stored body; copies share it
+)
+
+// Errors that callers decide by. Anything else is a fault of the disk or the
+// program and to be answered as temporary.
+var (
+	ErrNoAccount   = errors.New("no such account")
+	ErrNoMailbox   = errors.New("no such mailbox")
+	ErrExists      = errors.New("already exists")
+	ErrBadName     = errors.New("not a valid mailbox name")
+	ErrInUse       = errors.New("mailbox cannot be deleted") // INBOX
+	ErrHasChildren = errors.New("mailbox has children")
+	ErrOverQuota   = errors.New("over quota")
+	ErrNoSpace     = errors.New("not enough free disk space") // temporary
+	ErrTooBig      = errors.New("message too big")
+	ErrLimit       = errors.New("limit reached")   // keywords, mailboxes
+	ErrNoMessage   = errors.New("no such message") // expunged meanwhile
+	ErrDamaged     = errors.New("message damaged on disk")
+	ErrClosed      = errors.New("store closed")
+	ErrNewerFormat = errors.New("store written by a newer version")
+)
+
+// Options of Open. The zero value works.
+type Options struct {
+	Logger *slog.Logger
+	// Quota gives an account's limit in bytes, 0 for none. Called outside of
+	// transactions, must be fast. Nil: no limits.
+	Quota func(mail.AccountID) int64
+	// SegmentSize is where a segment is sealed, in bytes; 0 means 128 MiB.
+	SegmentSize int64
+	// MinFree is the free disk space in bytes below which nothing that grows
+	// the store is accepted; 0 means 64 MiB, negative none.
+	MinFree int64
+}
+
+// Ref names a mailbox.
+type Ref struct {
+	Account mail.AccountID
+	Mailbox MailboxID
+}
+
+// UIDRange is First..Last, both included, First <= Last.
+type UIDRange struct{ First, Last UID }
+
+// UIDSet is ascending and without overlaps.
+type UIDSet []UIDRange
+
+// Flags is the set of system flags of a message (RFC 9051 §2.3.2).
+type Flags uint8
+
+// The system flags. \Recent is not stored.
+const (
+	Seen Flags = 1 << iota
+	Answered
+	Flagged
+	Deleted
+	Draft
+)
+
+// SpecialUse is a mailbox's use (RFC 6154), empty for none.
+type SpecialUse string
+
+// The uses of RFC 6154 that a mailbox can have.
+const (
+	UseAll     SpecialUse = `\All`
+	UseArchive SpecialUse = `\Archive`
+	UseDrafts  SpecialUse = `\Drafts`
+	UseFlagged SpecialUse = `\Flagged`
+	UseJunk    SpecialUse = `\Junk`
+	UseSent    SpecialUse = `\Sent`
+	UseTrash   SpecialUse = `\Trash`
+)
+
+// Mailbox is one row of the list of mailboxes. Every number in it is kept, not
+// counted: reading it costs the same for any size of mailbox.
+type Mailbox struct {
+	ID            MailboxID
+	Name          string // UTF-8 NFC, levels divided by "/", INBOX in capitals
+	UIDValidity   uint32
+	UIDNext       UID
+	HighestModSeq ModSeq
+	Messages      uint32
+	Unseen        uint32
+	Deleted       uint32 // messages with \Deleted
+	Bytes         int64
+	DeletedBytes  int64 // RFC 9208 DELETED-STORAGE
+	SpecialUse    SpecialUse
+	Subscribed    bool
+}
+
+// Row is one message in one mailbox.
+type Row struct {
+	UID          UID
+	ModSeq       ModSeq
+	Flags        Flags
+	Keywords     []string // as first written in the account, sorted; shared, do not change
+	InternalDate time.Time
+	SaveDate     time.Time // RFC 8514, whole seconds
+	Size         int64
+	Blob         BlobID
+	Thread       uint64 // RFC 8474 THREADID
+	// Message is set only when asked for; nil when the body can't be read.
+	Message *mail.Message
+}
+
+// Body is a message handed in: read at any offset, more than once, until the
+// operation returns.
+type Body interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// Target is where one append puts a message.
+type Target struct {
+	Ref
+	// OrInbox delivers to the account's INBOX when Mailbox is zero or is gone
+	// by the time the message is indexed; otherwise that is ErrNoMailbox.
+	OrInbox      bool
+	Flags        Flags
+	Keywords     []string
+	InternalDate time.Time // zero: now
+}
+
+// Appended is where a message landed.
+type Appended struct {
+	Ref
+	UIDValidity uint32
+	UID         UID
+	ModSeq      ModSeq
+}
+
+// Incoming is one message and all the mailboxes it goes to.
+type Incoming struct {
+	Body    Body
+	Targets []Target
+}
+
+// FlagOp says how SetFlags combines flags.
+type FlagOp uint8
+
+// The three forms of STORE (RFC 9051 §6.4.6).
+const (
+	AddFlags FlagOp = iota
+	RemoveFlags
+	ReplaceFlags
+)
+
+// FlagChange is one change to the flags of many messages.
+type FlagChange struct {
+	Op       FlagOp
+	Flags    Flags
+	Keywords []string
+	// UnchangedSince, when not nil, leaves messages with a greater modseq
+	// alone and reports them (RFC 7162 §3.1.3).
+	UnchangedSince *ModSeq
+}
+
+// FlagResult is what SetFlags did.
+type FlagResult struct {
+	Changed  []Row  // messages whose flags are now other than before, without Message
+	Modified UIDSet // failed UnchangedSince
+	ModSeq   ModSeq // of this change; zero when nothing changed
+}
+
+// CopyResult pairs source and destination UIDs (RFC 4315): Src[i] became Dst[i].
+type CopyResult struct {
+	UIDValidity uint32 // of the destination
+	Src, Dst    []UID
+}
+
+// EventKind tells what happened to a mailbox.
+type EventKind uint8
+
+// The kinds of Event.
+const (
+	EventAdded    EventKind = iota // Rows: new messages
+	EventFlags                     // Rows: messages with changed flags
+	EventExpunged                  // UIDs: removed
+	EventDeleted                   // the mailbox itself is gone
+	EventRenamed                   // the mailbox has another name
+)
+
+// Event is one change to one mailbox, as one operation made it.
+type Event struct {
+	Kind   EventKind
+	ModSeq ModSeq
+	Rows   []Row // without Message
+	UIDs   UIDSet
+}
+
+// Snapshot is a mailbox at one moment, with a Feed of all that happens to it
+// after that moment. The feed may repeat events up to Mailbox.HighestModSeq.
+type Snapshot struct {
+	Mailbox     Mailbox
+	Keywords    []string // all keywords of the account
+	UIDs        []UID    // ascending
+	FirstUnseen UID      // zero when all are seen
+	Feed        *Feed
+}
+
+// ReadOptions chooses what Rows reads.
+type ReadOptions struct {
+	Message bool // fill Row.Message
+	// ChangedSince leaves out messages with a modseq not above it.
+	ChangedSince ModSeq
+}
+
+// Usage is what an account holds. A message in two mailboxes counts twice.
+type Usage struct {
+	Bytes    int64
+	Messages int64
+	Limit    int64 // 0: none
+}
+
+// Content is an open body. Close it. Its bytes are verified against the CRC
+// before the first one is given out; a body that fails gives ErrDamaged.
+type Content interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// The methods of Store, by file:
+//
+//	Open(dir string, opts Options) (*Store, error)                      store.go
+//	(*Store) Close() error
+//
+//	(*Store) CreateAccount(ctx, id mail.AccountID, name string) error   account.go: INBOX and the special-use mailboxes; ErrExists
+//	(*Store) RemoveAccount(ctx, id) error
+//	(*Store) HasAccount(id) (bool, error)
+//	(*Store) Usage(id) (Usage, error)
+//
+//	(*Store) Mailboxes(id) ([]Mailbox, error)                           mailbox.go: sorted by name
+//	(*Store) Subscriptions(id) ([]string, error)                        names, also of mailboxes that do not exist
+//	(*Store) Mailbox(id, name string) (Mailbox, error)
+//	(*Store) MailboxByID(Ref) (Mailbox, error)
+//	(*Store) CreateMailbox(ctx, id, name string, use SpecialUse) (Mailbox, error)  missing parents are made too
+//	(*Store) DeleteMailbox(ctx, id, name string) error
+//	(*Store) RenameMailbox(ctx, id, from, to string) error
+//	(*Store) Subscribe(ctx, id, name string, on bool) error
+//
+//	(*Store) Append(ctx, body Body, targets ...Target) ([]Appended, error)          append.go: all or nothing
+//	(*Store) AppendAll(ctx, []Incoming) ([][]Appended, error)                       several messages, all or nothing
+//	(*Store) SetFlags(ctx, Ref, UIDSet, FlagChange) (FlagResult, error)             flags.go
+//	(*Store) Copy(ctx, src Ref, UIDSet, dst Ref) (CopyResult, error)                copy.go
+//	(*Store) Move(ctx, src Ref, UIDSet, dst Ref) (CopyResult, error)
+//	(*Store) Expunge(ctx, Ref, UIDSet, onlyDeleted bool) (UIDSet, ModSeq, error)    expunge.go: what was removed; a nil set means all
+//
+//	(*Store) Snapshot(Ref) (*Snapshot, error)                                       snapshot.go
+//	(*Store) Rows(Ref, UIDSet, ReadOptions) iter.Seq2[Row, error]                   read.go: ascending UID; no transaction is held while the caller's loop body runs
+//	(*Store) Vanished(Ref, since ModSeq) (UIDSet, error)                            expunged after since
+//	(*Store) OpenBody(ctx, Ref, UID) (Content, error)                               content.go
+//	(*Store) OpenBlob(ctx, BlobID) (Content, error)
+//	(*Store) Search(ctx, Ref, Query, Order) iter.Seq2[Row, error]                          search.go
+//
+//	(*Store) Check(ctx, CheckOptions) (Report, error)                               check.go
+
+// Store is a mail store. See the list of methods above.
+type Store struct{}
+
+// Feed gives a session the changes to its mailbox, in order.
+type Feed struct{}
