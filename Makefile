@@ -1,0 +1,33 @@
+# check is what must be green before every commit.
+.PHONY: check test fuzz bench crash interop build
+
+build:
+	go build -o bin/mailstead ./cmd/mailstead
+
+check:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt the files above"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test -race -shuffle=on ./...
+
+test:
+	go test ./...
+
+# fuzz runs every fuzz target for FUZZTIME.
+FUZZTIME ?= 30s
+fuzz:
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# crash kills real processes under load, many more times than go test does.
+crash:
+	MAILSTEAD_CRASH_ROUNDS=50 go test -run Kill -count=1 -timeout 60m ./storage ./interop
+
+interop:
+	.ci/run
