@@ -56,6 +56,7 @@ type Message struct {
 	Envelope   *Envelope
 	Root       *Part
 	SentDate   int64    // Date: as Unix seconds, 0 when absent or unreadable
+	SentZone   int      // Date: its zone, in minutes east of UTC
 	References []string // message identifiers of References and In-Reply-To, without <>, oldest first, at most 32
 	// Fields are the header fields clients list mailboxes with (CachedFields),
 	// raw, each with its line break, in the order of the message.
