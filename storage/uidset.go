@@ -1,0 +1,70 @@
+package storage
+
+import (
+	"iter"
+	"slices"
+)
+
+// UIDs makes a set of single UIDs in any order.
+func UIDs(list ...UID) UIDSet {
+	if !slices.IsSorted(list) {
+		list = slices.Sorted(slices.Values(list))
+	}
+	var s UIDSet
+	for _, u := range list {
+		s.add(u)
+	}
+	return s
+}
+
+// add puts in a UID that is not below the last one.
+func (s *UIDSet) add(u UID) {
+	if n := len(*s); n > 0 && u <= (*s)[n-1].Last+1 && (*s)[n-1].Last != 1<<32-1 {
+		(*s)[n-1].Last = max(u, (*s)[n-1].Last)
+		return
+	}
+	*s = append(*s, UIDRange{u, u})
+}
+
+// Contains tells whether u is in the set.
+func (s UIDSet) Contains(u UID) bool {
+	_, ok := slices.BinarySearchFunc(s, u, func(r UIDRange, u UID) int {
+		switch {
+		case r.Last < u:
+			return -1
+		case r.First > u:
+			return 1
+		}
+		return 0
+	})
+	return ok
+}
+
+// All walks the UIDs of the set, which may be many more than there are
+// messages.
+func (s UIDSet) All() iter.Seq[UID] {
+	return func(yield func(UID) bool) {
+		for _, r := range s {
+			for u := r.First; ; u++ {
+				if !yield(u) {
+					return
+				}
+				if u == r.Last {
+					break
+				}
+			}
+		}
+	}
+}
+
+// valid tells whether the set is as its type promises.
+func (s UIDSet) valid() bool {
+	last := UID(0)
+	for i, r := range s {
+		if r.First == 0 || r.First > r.Last || i > 0 && r.First <= last {
+			return false
+		}
+		last = r.Last
+	}
+	return true
+}
