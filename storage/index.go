@@ -1,0 +1,236 @@
+package storage
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mailstead/mail"
+)
+
+// The buckets of index.db; docs/decisions/0001 says what each holds.
+const (
+	bucketMeta   = "meta"
+	bucketAcct   = "acct"
+	bucketMbox   = "mbox"
+	bucketName   = "name"
+	bucketSub    = "sub"
+	bucketKw     = "kw"
+	bucketHot    = "hot"
+	bucketCold   = "cold"
+	bucketLoc    = "loc"
+	bucketDup    = "dup"
+	bucketThread = "thread"
+	bucketGone   = "gone"
+	bucketSeg    = "seg"
+)
+
+func bucketNames() []string {
+	return []string{bucketMeta, bucketAcct, bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketLoc,
+		bucketDup, bucketThread, bucketGone, bucketSeg}
+}
+
+const rowVersion = 1
+
+// errBadRow is a row of the index that can't be read: damage, never a peer's
+// fault.
+var errBadRow = errors.New("row of the index is damaged")
+
+// index is the view of index.db in one transaction.
+type index struct{ tx *bolt.Tx }
+
+func (x index) get(bucket string, key []byte) []byte { return x.tx.Bucket([]byte(bucket)).Get(key) }
+
+func (x index) put(bucket string, key, val []byte) error {
+	b := x.tx.Bucket([]byte(bucket))
+	b.FillPercent = 0.9
+	return b.Put(key, val)
+}
+
+func (x index) del(bucket string, key []byte) error { return x.tx.Bucket([]byte(bucket)).Delete(key) }
+
+// key packs numbers big-endian: uint32 for accounts, mailboxes and UIDs, uint64
+// for the rest.
+func accountKey(id mail.AccountID) []byte {
+	return binary.BigEndian.AppendUint32(make([]byte, 0, 24), uint32(id))
+}
+
+func refKey(r Ref) []byte { return binary.BigEndian.AppendUint32(accountKey(r.Account), uint32(r.Mailbox)) }
+
+func hotKey(r Ref, u UID) []byte { return binary.BigEndian.AppendUint32(refKey(r), uint32(u)) }
+
+func wideKey(id mail.AccountID, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(accountKey(id), n)
+}
+
+func nameKey(id mail.AccountID, name string) []byte { return append(accountKey(id), name...) }
+
+func blobKey(b BlobID) []byte { return binary.BigEndian.AppendUint64(nil, uint64(b)) }
+
+// accountRow is what the index keeps of an account.
+type accountRow struct {
+	name         string
+	nextMailbox  MailboxID
+	uidValidity  uint32 // the last one given out
+	modseq       ModSeq
+	nextKeyword  uint32
+	bytes, count int64
+}
+
+func (x index) account(id mail.AccountID) (a accountRow, err error) {
+	v := x.get(bucketAcct, accountKey(id))
+	if v == nil {
+		return a, ErrNoAccount
+	}
+	d := rowReader{b: v}
+	version := d.uint()
+	a = accountRow{name: d.str(), nextMailbox: MailboxID(d.uint()), uidValidity: uint32(d.uint()), modseq: ModSeq(d.uint()),
+		nextKeyword: uint32(d.uint()), bytes: d.int(), count: d.int()}
+	if d.bad || version != rowVersion {
+		return a, fmt.Errorf("account %d: %w", id, errBadRow)
+	}
+	return a, nil
+}
+
+func (x index) putAccount(id mail.AccountID, a accountRow) error {
+	w := rowWriter{}
+	w.uint(rowVersion)
+	w.str(a.name)
+	w.uint(uint64(a.nextMailbox))
+	w.uint(uint64(a.uidValidity))
+	w.uint(uint64(a.modseq))
+	w.uint(uint64(a.nextKeyword))
+	w.int(a.bytes)
+	w.int(a.count)
+	return x.put(bucketAcct, accountKey(id), w.b)
+}
+
+// mailbox reads a mailbox row; Subscribed is filled in from its own bucket.
+func (x index) mailbox(r Ref) (m Mailbox, err error) {
+	v := x.get(bucketMbox, refKey(r))
+	if v == nil {
+		return m, ErrNoMailbox
+	}
+	if m, err = decodeMailbox(r.Mailbox, v); err != nil {
+		return m, err
+	}
+	m.Subscribed = x.get(bucketSub, nameKey(r.Account, m.Name)) != nil
+	return m, nil
+}
+
+func decodeMailbox(id MailboxID, v []byte) (Mailbox, error) {
+	d := rowReader{b: v}
+	version := d.uint()
+	m := Mailbox{ID: id, Name: d.str(), SpecialUse: SpecialUse(d.str()), UIDValidity: uint32(d.uint()), UIDNext: UID(d.uint()),
+		HighestModSeq: ModSeq(d.uint()), Messages: uint32(d.uint()), Unseen: uint32(d.uint()), Deleted: uint32(d.uint()),
+		Bytes: d.int(), DeletedBytes: d.int()}
+	if d.bad || version != rowVersion {
+		return m, fmt.Errorf("mailbox %d: %w", id, errBadRow)
+	}
+	return m, nil
+}
+
+func (x index) putMailbox(r Ref, m Mailbox) error {
+	w := rowWriter{}
+	w.uint(rowVersion)
+	w.str(m.Name)
+	w.str(string(m.SpecialUse))
+	w.uint(uint64(m.UIDValidity))
+	w.uint(uint64(m.UIDNext))
+	w.uint(uint64(m.HighestModSeq))
+	w.uint(uint64(m.Messages))
+	w.uint(uint64(m.Unseen))
+	w.uint(uint64(m.Deleted))
+	w.int(m.Bytes)
+	w.int(m.DeletedBytes)
+	return x.put(bucketMbox, refKey(r), w.b)
+}
+
+// byName finds a mailbox of an account by its whole name.
+func (x index) byName(id mail.AccountID, name string) (MailboxID, bool) {
+	v := x.get(bucketName, nameKey(id, name))
+	if len(v) != 4 {
+		return 0, false
+	}
+	return MailboxID(binary.BigEndian.Uint32(v)), true
+}
+
+// hotRow is one message in one mailbox, as bucket hot keeps it.
+type hotRow struct {
+	modseq   ModSeq
+	flags    Flags
+	keywords []uint32 // ids, ascending
+	date     int64    // Unix seconds
+	zone     int64    // minutes east of UTC
+	saved    int64    // Unix seconds
+	size     int64
+	blob     BlobID
+	thread   uint64
+}
+
+func (h *hotRow) pack() []byte {
+	w := rowWriter{b: make([]byte, 0, 48)}
+	w.uint(rowVersion)
+	w.uint(uint64(h.modseq))
+	w.uint(uint64(h.flags))
+	w.int(h.date)
+	w.int(h.zone)
+	w.int(h.saved - h.date)
+	w.uint(uint64(h.size))
+	w.uint(uint64(h.blob))
+	w.uint(h.thread)
+	for _, k := range h.keywords {
+		w.uint(uint64(k))
+	}
+	return w.b
+}
+
+func decodeHot(v []byte) (h hotRow, err error) {
+	d := rowReader{b: v}
+	version := d.uint()
+	h = hotRow{modseq: ModSeq(d.uint()), flags: Flags(d.uint()), date: d.int(), zone: d.int()}
+	h.saved = h.date + d.int()
+	h.size, h.blob, h.thread = int64(d.uint()), BlobID(d.uint()), d.uint()
+	for len(d.b) > 0 {
+		h.keywords = append(h.keywords, uint32(d.uint()))
+	}
+	if d.bad || version != rowVersion {
+		return h, fmt.Errorf("message row: %w", errBadRow)
+	}
+	return h, nil
+}
+
+// locRow is where a body lies in the log.
+type locRow struct {
+	pos     position // of the record
+	metaLen int64
+	size    int64
+	crc     uint32
+	holders uint64 // accounts that have messages with it
+}
+
+func (l *locRow) body() position { return position{l.pos.segment, l.pos.offset + recordHeader + l.metaLen} }
+
+func (l *locRow) length() int64 { return recordHeader + l.metaLen + l.size }
+
+func (x index) loc(b BlobID) (l locRow, ok bool) {
+	v := x.get(bucketLoc, blobKey(b))
+	d := rowReader{b: v}
+	version := d.uint()
+	l = locRow{pos: position{uint32(d.uint()), d.int()}, metaLen: d.int(), size: d.int(), crc: uint32(d.uint()), holders: d.uint()}
+	return l, v != nil && !d.bad && version == rowVersion
+}
+
+func (x index) putLoc(b BlobID, l locRow) error {
+	w := rowWriter{b: make([]byte, 0, 32)}
+	w.uint(rowVersion)
+	w.uint(uint64(l.pos.segment))
+	w.int(l.pos.offset)
+	w.int(l.metaLen)
+	w.int(l.size)
+	w.uint(uint64(l.crc))
+	w.uint(l.holders)
+	return x.put(bucketLoc, blobKey(b), w.b)
+}
