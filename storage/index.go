@@ -57,7 +57,9 @@ func accountKey(id mail.AccountID) []byte {
 	return binary.BigEndian.AppendUint32(make([]byte, 0, 24), uint32(id))
 }
 
-func refKey(r Ref) []byte { return binary.BigEndian.AppendUint32(accountKey(r.Account), uint32(r.Mailbox)) }
+func refKey(r Ref) []byte {
+	return binary.BigEndian.AppendUint32(accountKey(r.Account), uint32(r.Mailbox))
+}
 
 func hotKey(r Ref, u UID) []byte { return binary.BigEndian.AppendUint32(refKey(r), uint32(u)) }
 
@@ -211,7 +213,9 @@ type locRow struct {
 	holders uint64 // accounts that have messages with it
 }
 
-func (l *locRow) body() position { return position{l.pos.segment, l.pos.offset + recordHeader + l.metaLen} }
+func (l *locRow) body() position {
+	return position{l.pos.segment, l.pos.offset + recordHeader + l.metaLen}
+}
 
 func (l *locRow) length() int64 { return recordHeader + l.metaLen + l.size }
 

@@ -1,0 +1,368 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"mailstead/mail"
+)
+
+// outcome is what applying one record came to. err is the caller's; a record
+// with err has changed nothing.
+type outcome struct {
+	err      error
+	appended []Appended
+	mailbox  Mailbox
+	flags    FlagResult
+	copied   CopyResult
+	removed  UIDSet
+	modseq   ModSeq
+	events   []addressed
+}
+
+// addressed is an event and the mailbox it happened to.
+type addressed struct {
+	Ref
+	Event
+}
+
+// apply brings the index forward by one record. It is a pure function of the
+// index and the record: live operation, replay and rebuild come to the same.
+// The error is a fault of the index itself; the transaction must not commit.
+func apply(x index, r *record, pos position, metaLen int64) (outcome, error) {
+	if err := x.grow(pos.segment, recordHeader+metaLen+r.size, 0); err != nil {
+		return outcome{}, err
+	}
+	switch r.kind {
+	case kindMessage:
+		return x.applyMessage(r, pos, metaLen)
+	case kindFlags:
+		return x.applyFlags(r)
+	case kindCopy, kindMove:
+		return x.applyCopy(r)
+	case kindExpunge:
+		return x.applyExpunge(r)
+	case kindCreateAccount:
+		return x.applyCreateAccount(r)
+	case kindRemoveAccount:
+		return x.applyRemoveAccount(r)
+	case kindCreateMailbox:
+		return x.applyCreateMailbox(r)
+	case kindDeleteMailbox:
+		return x.applyDeleteMailbox(r)
+	case kindRenameMailbox:
+		return x.applyRename(r)
+	case kindSubscribe:
+		return x.applySubscribe(r)
+	}
+	return outcome{}, fmt.Errorf("record %d of kind %d: %w", r.seq, r.kind, errBadRecord)
+}
+
+// grow counts bytes written to and given up in a segment.
+func (x index) grow(segment uint32, bytes, dead int64) error {
+	k := binary.BigEndian.AppendUint32(nil, segment)
+	d := rowReader{b: x.get(bucketSeg, k)}
+	if len(d.b) > 0 {
+		bytes, dead = bytes+d.int(), dead+d.int()
+	}
+	w := rowWriter{}
+	w.int(bytes)
+	w.int(dead)
+	return x.put(bucketSeg, k, w.b)
+}
+
+func (x index) applyMessage(r *record, pos position, metaLen int64) (out outcome, err error) {
+	refs := make([]Ref, len(r.targets))
+	for i, t := range r.targets {
+		if refs[i], err = x.resolve(t); err != nil {
+			return outcome{err: err}, x.grow(pos.segment, 0, recordHeader+metaLen+r.size)
+		}
+	}
+	blob := BlobID(r.seq)
+	if err := x.putLoc(blob, locRow{pos: pos, metaLen: metaLen, size: r.size, crc: r.crc}); err != nil {
+		return out, err
+	}
+	for i, t := range r.targets {
+		thread, err := x.thread(refs[i].Account, r.threads, r.seq)
+		if err != nil {
+			return out, err
+		}
+		words, err := x.keywords(refs[i].Account, t.keywords, true)
+		if err != nil {
+			return out, err
+		}
+		h := hotRow{flags: t.flags, keywords: words, date: t.date, zone: t.zone, saved: r.time, size: r.size, blob: blob, thread: thread}
+		a, ev, err := x.insert(refs[i], &h, r.cold)
+		if err != nil {
+			return out, err
+		}
+		out.appended = append(out.appended, a)
+		out.events = append(out.events, ev)
+	}
+	return out, nil
+}
+
+// resolve finds where a target goes now.
+func (x index) resolve(t target) (Ref, error) {
+	if x.get(bucketAcct, accountKey(t.Account)) == nil {
+		return Ref{}, ErrNoAccount
+	}
+	if t.Mailbox != 0 && x.get(bucketMbox, refKey(t.Ref)) != nil {
+		return t.Ref, nil
+	}
+	if !t.orInbox {
+		return Ref{}, ErrNoMailbox
+	}
+	inbox, ok := x.byName(t.Account, "INBOX")
+	if !ok {
+		return Ref{}, ErrNoMailbox
+	}
+	return Ref{t.Account, inbox}, nil
+}
+
+// insert gives a message its UID and modseq in a mailbox and counts it.
+func (x index) insert(ref Ref, h *hotRow, cold []byte) (a Appended, ev addressed, err error) {
+	acct, err := x.account(ref.Account)
+	if err != nil {
+		return a, ev, err
+	}
+	m, err := x.mailbox(ref)
+	if err != nil {
+		return a, ev, err
+	}
+	acct.modseq++
+	acct.bytes += h.size
+	acct.count++
+	h.modseq = acct.modseq
+	uid := m.UIDNext
+	m.UIDNext++
+	m.HighestModSeq = h.modseq
+	count(&m, h, 1)
+	if err := x.putAccount(ref.Account, acct); err != nil {
+		return a, ev, err
+	}
+	if err := x.putMailbox(ref, m); err != nil {
+		return a, ev, err
+	}
+	if err := x.hold(ref.Account, h.blob, cold); err != nil {
+		return a, ev, err
+	}
+	if err := x.put(bucketHot, hotKey(ref, uid), h.pack()); err != nil {
+		return a, ev, err
+	}
+	row, err := x.row(ref.Account, uid, h)
+	ev = addressed{ref, Event{Kind: EventAdded, ModSeq: h.modseq, Rows: []Row{row}}}
+	return Appended{Ref: ref, UIDValidity: m.UIDValidity, UID: uid, ModSeq: h.modseq}, ev, err
+}
+
+// count adds (n 1) or takes away (n -1) a message in the mailbox's counters.
+func count(m *Mailbox, h *hotRow, n int64) {
+	m.Messages = uint32(int64(m.Messages) + n)
+	m.Bytes += n * h.size
+	if h.flags&Seen == 0 {
+		m.Unseen = uint32(int64(m.Unseen) + n)
+	}
+	if h.flags&Deleted != 0 {
+		m.Deleted = uint32(int64(m.Deleted) + n)
+		m.DeletedBytes += n * h.size
+	}
+}
+
+// hold notes one more message of the account with this body. cold is nil when
+// the account is known to hold it already.
+func (x index) hold(id mail.AccountID, b BlobID, cold []byte) error {
+	k := wideKey(id, uint64(b))
+	if x.get(bucketCold, k) != nil {
+		n := uint64(1)
+		if v := x.get(bucketDup, k); v != nil {
+			n, _ = binary.Uvarint(v)
+		}
+		return x.put(bucketDup, k, binary.AppendUvarint(nil, n+1))
+	}
+	l, ok := x.loc(b)
+	if !ok {
+		return fmt.Errorf("body %d: %w", b, errBadRow)
+	}
+	l.holders++
+	if err := x.putLoc(b, l); err != nil {
+		return err
+	}
+	return x.put(bucketCold, k, append([]byte{rowVersion}, cold...))
+}
+
+// release notes one message less of the account with this body; what nobody
+// holds any more is dead space of its segment.
+func (x index) release(id mail.AccountID, b BlobID) error {
+	k := wideKey(id, uint64(b))
+	if v := x.get(bucketDup, k); v != nil {
+		n, _ := binary.Uvarint(v)
+		if n > 2 {
+			return x.put(bucketDup, k, binary.AppendUvarint(nil, n-1))
+		}
+		return x.del(bucketDup, k)
+	}
+	if err := x.unthread(id, x.get(bucketCold, k)); err != nil {
+		return err
+	}
+	if err := x.del(bucketCold, k); err != nil {
+		return err
+	}
+	l, ok := x.loc(b)
+	if !ok {
+		return fmt.Errorf("body %d: %w", b, errBadRow)
+	}
+	if l.holders--; l.holders > 0 {
+		return x.putLoc(b, l)
+	}
+	if err := x.grow(l.pos.segment, 0, l.length()); err != nil {
+		return err
+	}
+	return x.del(bucketLoc, blobKey(b))
+}
+
+// threadHashes are what messages of one thread have in common: the hashes of
+// their identifier and of those they refer to.
+func threadHashes(m *mail.Message) []uint64 {
+	var out []uint64
+	ids := m.References
+	if id := m.ID(); id != "" {
+		ids = append([]string{id}, ids...)
+	}
+	for _, id := range ids {
+		h := fnv.New64a()
+		h.Write([]byte(id))
+		if s := h.Sum64(); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// thread finds the thread of a new message or begins one named own, and
+// remembers its identifiers. They are counted once per body and account.
+func (x index) thread(id mail.AccountID, hashes []uint64, own uint64) (uint64, error) {
+	thread := own
+	for _, h := range hashes {
+		if v := x.get(bucketThread, wideKey(id, h)); v != nil {
+			thread, _ = binary.Uvarint(v)
+			break
+		}
+	}
+	if x.get(bucketCold, wideKey(id, own)) != nil {
+		return thread, nil
+	}
+	for _, h := range hashes {
+		k := wideKey(id, h)
+		t, n := thread, uint64(0)
+		if d := (rowReader{b: x.get(bucketThread, k)}); len(d.b) > 0 {
+			t, n = d.uint(), d.uint()
+		}
+		w := rowWriter{}
+		w.uint(t)
+		w.uint(n + 1)
+		if err := x.put(bucketThread, k, w.b); err != nil {
+			return 0, err
+		}
+	}
+	return thread, nil
+}
+
+// unthread forgets the identifiers of a message that leaves the account.
+func (x index) unthread(id mail.AccountID, cold []byte) error {
+	if len(cold) < 2 {
+		return nil
+	}
+	m, err := mail.DecodeMessage(cold[1:])
+	if err != nil {
+		return fmt.Errorf("cold row: %w", errBadRow)
+	}
+	for _, h := range threadHashes(m) {
+		k := wideKey(id, h)
+		d := rowReader{b: x.get(bucketThread, k)}
+		if len(d.b) == 0 {
+			continue
+		}
+		t, n := d.uint(), d.uint()
+		if n <= 1 {
+			if err := x.del(bucketThread, k); err != nil {
+				return err
+			}
+			continue
+		}
+		w := rowWriter{}
+		w.uint(t)
+		w.uint(n - 1)
+		if err := x.put(bucketThread, k, w.b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keywords turns keywords into the account's numbers for them, ascending;
+// unknown ones get the next number when create is set, else are left out.
+func (x index) keywords(id mail.AccountID, words []string, create bool) ([]uint32, error) {
+	if len(words) == 0 {
+		return nil, nil
+	}
+	have := x.keywordNames(id)
+	var ids []uint32
+	for _, w := range words {
+		n := uint32(0)
+		for k, name := range have {
+			if strings.EqualFold(name, w) {
+				n = k
+			}
+		}
+		if n == 0 && create {
+			acct, err := x.account(id)
+			if err != nil {
+				return nil, err
+			}
+			acct.nextKeyword++
+			n = acct.nextKeyword
+			have[n] = w
+			if err := x.putAccount(id, acct); err != nil {
+				return nil, err
+			}
+			if err := x.put(bucketKw, binary.BigEndian.AppendUint32(accountKey(id), n), []byte(w)); err != nil {
+				return nil, err
+			}
+		}
+		if n != 0 && !slices.Contains(ids, n) {
+			ids = append(ids, n)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// keywordNames are the account's keywords by number, from 1.
+func (x index) keywordNames(id mail.AccountID) map[uint32]string {
+	out := map[uint32]string{}
+	prefix := accountKey(id)
+	c := x.tx.Bucket([]byte(bucketKw)).Cursor()
+	for k, v := c.Seek(prefix); len(k) == 8 && string(k[:4]) == string(prefix); k, v = c.Next() {
+		out[binary.BigEndian.Uint32(k[4:])] = string(v)
+	}
+	return out
+}
+
+// row turns a row of the index into what callers see, without its Message.
+func (x index) row(id mail.AccountID, uid UID, h *hotRow) (Row, error) {
+	r := Row{UID: uid, ModSeq: h.modseq, Flags: h.flags, Size: h.size, Blob: h.blob, Thread: h.thread,
+		InternalDate: time.Unix(h.date, 0).In(time.FixedZone("", int(h.zone)*60)), SaveDate: time.Unix(h.saved, 0).UTC()}
+	for _, k := range h.keywords {
+		v := x.get(bucketKw, binary.BigEndian.AppendUint32(accountKey(id), k))
+		if v == nil {
+			return r, fmt.Errorf("keyword %d of account %d: %w", k, id, errBadRow)
+		}
+		r.Keywords = append(r.Keywords, string(v))
+	}
+	slices.Sort(r.Keywords)
+	return r, nil
+}
