@@ -1,0 +1,257 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mailstead/mail"
+)
+
+// under collects the keys of a bucket that begin with prefix.
+func (x index) under(bucket string, prefix []byte) (keys [][]byte) {
+	c := x.tx.Bucket([]byte(bucket)).Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		keys = append(keys, bytes.Clone(k))
+	}
+	return keys
+}
+
+func (x index) delUnder(bucket string, prefix []byte) error {
+	for _, k := range x.under(bucket, prefix) {
+		if err := x.del(bucket, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstMailboxes are what a new account begins with.
+func firstMailboxes() []Mailbox {
+	return []Mailbox{{Name: "INBOX"}, {Name: "Archive", SpecialUse: UseArchive}, {Name: "Drafts", SpecialUse: UseDrafts},
+		{Name: "Junk", SpecialUse: UseJunk}, {Name: "Sent", SpecialUse: UseSent}, {Name: "Trash", SpecialUse: UseTrash}}
+}
+
+func (x index) applyCreateAccount(r *record) (out outcome, err error) {
+	if x.get(bucketAcct, accountKey(r.account)) != nil {
+		return outcome{err: ErrExists}, nil
+	}
+	// What an account of that number left behind must not be met again.
+	if err := x.putAccount(r.account, accountRow{name: r.name, nextMailbox: 1, modseq: 1}); err != nil {
+		return out, err
+	}
+	for _, m := range firstMailboxes() {
+		if _, err := x.make(r.account, m.Name, m.SpecialUse, r.time); err != nil {
+			return out, err
+		}
+		if err := x.put(bucketSub, nameKey(r.account, m.Name), []byte{1}); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// make creates one mailbox. UIDVALIDITY is the time, or one more than the last
+// one given out, so that a name used again never has an old one (RFC 9051
+// §2.3.1.1).
+func (x index) make(id mail.AccountID, name string, use SpecialUse, now int64) (Mailbox, error) {
+	a, err := x.account(id)
+	if err != nil {
+		return Mailbox{}, err
+	}
+	a.uidValidity = max(a.uidValidity+1, uint32(min(max(now, 1), 1<<32-2)))
+	a.modseq++
+	m := Mailbox{ID: a.nextMailbox, Name: name, SpecialUse: use, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.modseq}
+	a.nextMailbox++
+	if err := x.putAccount(id, a); err != nil {
+		return m, err
+	}
+	if err := x.putMailbox(Ref{id, m.ID}, m); err != nil {
+		return m, err
+	}
+	return m, x.put(bucketName, nameKey(id, name), binary.BigEndian.AppendUint32(nil, uint32(m.ID)))
+}
+
+// parents creates the levels above name that do not exist.
+func (x index) parents(id mail.AccountID, name string, now int64) error {
+	for i := range len(name) {
+		if name[i] != '/' {
+			continue
+		}
+		if _, ok := x.byName(id, name[:i]); ok {
+			continue
+		}
+		if _, err := x.make(id, name[:i], "", now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x index) applyCreateMailbox(r *record) (out outcome, err error) {
+	if x.get(bucketAcct, accountKey(r.account)) == nil {
+		return outcome{err: ErrNoAccount}, nil
+	}
+	if _, ok := x.byName(r.account, r.name); ok {
+		return outcome{err: ErrExists}, nil
+	}
+	if err := x.parents(r.account, r.name, r.time); err != nil {
+		return out, err
+	}
+	out.mailbox, err = x.make(r.account, r.name, r.use, r.time)
+	return out, err
+}
+
+func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
+	id, ok := x.byName(r.account, r.name)
+	switch {
+	case !ok:
+		return outcome{err: ErrNoMailbox}, nil
+	case r.name == "INBOX":
+		return outcome{err: ErrInUse}, nil
+	case len(x.under(bucketName, nameKey(r.account, r.name+"/"))) > 0:
+		return outcome{err: ErrHasChildren}, nil
+	}
+	ref := Ref{r.account, id}
+	if err := x.empty(ref); err != nil {
+		return out, err
+	}
+	if err := x.del(bucketMbox, refKey(ref)); err != nil {
+		return out, err
+	}
+	if err := x.del(bucketName, nameKey(r.account, r.name)); err != nil {
+		return out, err
+	}
+	out.events = []addressed{{ref, Event{Kind: EventDeleted}}}
+	return out, nil
+}
+
+// empty takes every message and tombstone out of a mailbox that goes.
+func (x index) empty(ref Ref) error {
+	a, err := x.account(ref.Account)
+	if err != nil {
+		return err
+	}
+	for _, k := range x.under(bucketHot, refKey(ref)) {
+		h, err := decodeHot(x.get(bucketHot, k))
+		if err != nil {
+			return err
+		}
+		if err := x.release(ref.Account, h.blob); err != nil {
+			return err
+		}
+		if err := x.del(bucketHot, k); err != nil {
+			return err
+		}
+		a.bytes -= h.size
+		a.count--
+	}
+	if err := x.putAccount(ref.Account, a); err != nil {
+		return err
+	}
+	return x.delUnder(bucketGone, refKey(ref))
+}
+
+func (x index) applyRemoveAccount(r *record) (out outcome, err error) {
+	if x.get(bucketAcct, accountKey(r.account)) == nil {
+		return outcome{err: ErrNoAccount}, nil
+	}
+	for _, k := range x.under(bucketMbox, accountKey(r.account)) {
+		ref := Ref{r.account, MailboxID(binary.BigEndian.Uint32(k[4:]))}
+		if err := x.empty(ref); err != nil {
+			return out, err
+		}
+		out.events = append(out.events, addressed{ref, Event{Kind: EventDeleted}})
+	}
+	for _, b := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketThread, bucketDup, bucketAcct} {
+		if err := x.delUnder(b, accountKey(r.account)); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// applyRename moves a name with all below it; INBOX stays and gives its
+// messages away (RFC 9051 §6.3.6).
+func (x index) applyRename(r *record) (out outcome, err error) {
+	id, ok := x.byName(r.account, r.name)
+	if !ok {
+		return outcome{err: ErrNoMailbox}, nil
+	}
+	if _, taken := x.byName(r.account, r.to); taken {
+		return outcome{err: ErrExists}, nil
+	}
+	if strings.HasPrefix(r.to, r.name+"/") && r.name != "INBOX" {
+		return outcome{err: ErrBadName}, nil
+	}
+	below := x.under(bucketName, nameKey(r.account, r.name+"/"))
+	for _, k := range below {
+		if _, taken := x.byName(r.account, r.to+string(k[4+len(r.name):])); taken && r.name != "INBOX" {
+			return outcome{err: ErrExists}, nil
+		}
+	}
+	if err := x.parents(r.account, r.to, r.time); err != nil {
+		return out, err
+	}
+	if r.name == "INBOX" {
+		m, err := x.make(r.account, r.to, "", r.time)
+		if err != nil {
+			return out, err
+		}
+		return x.transfer(Ref{r.account, id}, Ref{r.account, m.ID}, nil, true, r.time, true)
+	}
+	if err := x.rename(Ref{r.account, id}, r.name, r.to); err != nil {
+		return out, err
+	}
+	out.events = append(out.events, addressed{Ref{r.account, id}, Event{Kind: EventRenamed}})
+	for _, k := range below {
+		from := string(k[4:])
+		child, _ := x.byName(r.account, from)
+		if err := x.rename(Ref{r.account, child}, from, r.to+from[len(r.name):]); err != nil {
+			return out, err
+		}
+		out.events = append(out.events, addressed{Ref{r.account, child}, Event{Kind: EventRenamed}})
+	}
+	return out, nil
+}
+
+// rename gives one mailbox another name. Its UIDVALIDITY stays: the UIDs are
+// the same messages. A subscription stays with the old name (RFC 9051 §6.3.7).
+func (x index) rename(ref Ref, from, to string) error {
+	m, err := x.mailbox(ref)
+	if err != nil {
+		return fmt.Errorf("rename %q: %w", from, err)
+	}
+	m.Name = to
+	if err := x.putMailbox(ref, m); err != nil {
+		return err
+	}
+	if err := x.del(bucketName, nameKey(ref.Account, from)); err != nil {
+		return err
+	}
+	return x.put(bucketName, nameKey(ref.Account, to), binary.BigEndian.AppendUint32(nil, uint32(ref.Mailbox)))
+}
+
+func (x index) applySubscribe(r *record) (outcome, error) {
+	if x.get(bucketAcct, accountKey(r.account)) == nil {
+		return outcome{err: ErrNoAccount}, nil
+	}
+	k := nameKey(r.account, r.name)
+	if r.on {
+		return outcome{}, x.put(bucketSub, k, []byte{1})
+	}
+	return outcome{}, x.del(bucketSub, k)
+}
+
+// makeBuckets creates the buckets of a new index.
+func makeBuckets(tx *bolt.Tx) error {
+	for _, name := range bucketNames() {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
