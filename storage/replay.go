@@ -155,7 +155,7 @@ func (r *replayer) take(rec record, pos position, length int64) error {
 
 // flush applies what is whole; half a group is given up.
 func (r *replayer) flush() error {
-	r.next -= uint64(len(r.group)) * uint64(b2i(len(r.pending) < batchRecords))
+	r.next -= uint64(len(r.group))
 	if len(r.pending) == 0 {
 		return nil
 	}

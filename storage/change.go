@@ -1,0 +1,164 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mailstead/mail"
+)
+
+// Limits of keywords (RFC 9051 §2.3.2 sets none).
+const (
+	MaxKeywords     = 1000 // of an account
+	MaxKeywordBytes = 200
+)
+
+// SetFlags changes the flags of the messages of the set that are there.
+// Errors: ErrNoMailbox, ErrLimit for keywords.
+func (s *Store) SetFlags(ctx context.Context, ref Ref, uids UIDSet, c FlagChange) (FlagResult, error) {
+	if err := s.checkKeywords(ref.Account, c); err != nil {
+		return FlagResult{}, err
+	}
+	r := record{kind: kindFlags, account: ref.Account, mailbox: ref.Mailbox, uids: uids, op: c.Op, flags: c.Flags, keywords: c.Keywords}
+	if c.UnchangedSince != nil {
+		r.unchanged, r.since = true, *c.UnchangedSince
+	}
+	out, err := s.change(ctx, r)
+	return out.flags, err
+}
+
+func (s *Store) checkKeywords(id mail.AccountID, c FlagChange) error {
+	if len(c.Keywords) == 0 || c.Op == RemoveFlags {
+		return nil
+	}
+	for _, k := range c.Keywords {
+		if len(k) > MaxKeywordBytes || k == "" {
+			return fmt.Errorf("keyword of %d bytes: %w", len(k), ErrLimit)
+		}
+	}
+	return s.view(func(x index) error {
+		have := x.keywordNames(id)
+		fresh := 0
+		for _, k := range c.Keywords {
+			known := false
+			for _, h := range have {
+				known = known || strings.EqualFold(h, k)
+			}
+			if !known {
+				fresh++
+			}
+		}
+		if fresh > 0 && len(have)+fresh > MaxKeywords {
+			return fmt.Errorf("keywords of the account: %w", ErrLimit)
+		}
+		return nil
+	})
+}
+
+// Copy puts the messages of the set into another mailbox of the same account
+// too; bodies are shared. Errors: ErrNoMailbox, ErrOverQuota, ErrNoSpace.
+func (s *Store) Copy(ctx context.Context, src Ref, uids UIDSet, dst Ref) (CopyResult, error) {
+	if src.Account != dst.Account {
+		return CopyResult{}, fmt.Errorf("copy to another account: %w", ErrNoMailbox)
+	}
+	bytes := int64(0)
+	err := s.view(func(x index) error {
+		list, err := x.hits(src, uids, false)
+		for _, t := range list {
+			bytes += t.hot.size
+		}
+		return err
+	})
+	if err != nil {
+		return CopyResult{}, err
+	}
+	if err := s.room(0); err != nil {
+		return CopyResult{}, err
+	}
+	release, err := s.reserve(map[mail.AccountID]int64{src.Account: bytes})
+	if err != nil {
+		return CopyResult{}, err
+	}
+	defer release()
+	out, err := s.change(ctx, record{kind: kindCopy, account: src.Account, mailbox: src.Mailbox, dst: dst.Mailbox, uids: uids})
+	return out.copied, err
+}
+
+// Move is Copy and Expunge of the same messages in one step (RFC 6851 §3.3).
+func (s *Store) Move(ctx context.Context, src Ref, uids UIDSet, dst Ref) (CopyResult, error) {
+	if src.Account != dst.Account {
+		return CopyResult{}, fmt.Errorf("move to another account: %w", ErrNoMailbox)
+	}
+	out, err := s.change(ctx, record{kind: kindMove, account: src.Account, mailbox: src.Mailbox, dst: dst.Mailbox, uids: uids})
+	return out.copied, err
+}
+
+// Expunge removes the messages of the set, or with onlyDeleted those of them
+// with \Deleted; a nil set means all. It gives what was removed.
+func (s *Store) Expunge(ctx context.Context, ref Ref, uids UIDSet, onlyDeleted bool) (UIDSet, ModSeq, error) {
+	out, err := s.change(ctx, record{kind: kindExpunge, account: ref.Account, mailbox: ref.Mailbox, uids: uids, all: uids == nil, on: onlyDeleted})
+	return out.removed, out.modseq, err
+}
+
+// CreateAccount makes an account with INBOX and the special-use mailboxes
+// Archive, Drafts, Junk, Sent and Trash, all subscribed. ErrExists when the
+// store knows the number.
+func (s *Store) CreateAccount(ctx context.Context, id mail.AccountID, name string) error {
+	_, err := s.change(ctx, record{kind: kindCreateAccount, account: id, name: name})
+	return err
+}
+
+// RemoveAccount removes an account with all its mail. ErrNoAccount.
+func (s *Store) RemoveAccount(ctx context.Context, id mail.AccountID) error {
+	_, err := s.change(ctx, record{kind: kindRemoveAccount, account: id})
+	return err
+}
+
+// CreateMailbox makes a mailbox and the levels above it that are missing.
+// Errors: ErrBadName, ErrExists, ErrNoAccount.
+func (s *Store) CreateMailbox(ctx context.Context, id mail.AccountID, name string, use SpecialUse) (Mailbox, error) {
+	name, err := CleanName(name)
+	if err != nil {
+		return Mailbox{}, err
+	}
+	out, err := s.change(ctx, record{kind: kindCreateMailbox, account: id, name: name, use: use})
+	return out.mailbox, err
+}
+
+// DeleteMailbox removes a mailbox with its messages. Errors: ErrNoMailbox,
+// ErrInUse for INBOX, ErrHasChildren.
+func (s *Store) DeleteMailbox(ctx context.Context, id mail.AccountID, name string) error {
+	name, err := CleanName(name)
+	if err != nil {
+		return ErrNoMailbox
+	}
+	_, err = s.change(ctx, record{kind: kindDeleteMailbox, account: id, name: name})
+	return err
+}
+
+// RenameMailbox gives a mailbox and all below it another name; of INBOX the
+// messages move and it stays, empty (RFC 9051 §6.3.6). Errors: ErrNoMailbox,
+// ErrExists, ErrBadName.
+func (s *Store) RenameMailbox(ctx context.Context, id mail.AccountID, from, to string) error {
+	from, err := CleanName(from)
+	if err != nil {
+		return ErrNoMailbox
+	}
+	if to, err = CleanName(to); err != nil {
+		return err
+	}
+	_, err = s.change(ctx, record{kind: kindRenameMailbox, account: id, name: from, to: to})
+	return err
+}
+
+// Subscribe puts a name on the list of subscriptions or takes it off; the
+// mailbox need not exist (RFC 9051 §6.3.7).
+func (s *Store) Subscribe(ctx context.Context, id mail.AccountID, name string, on bool) error {
+	name, err := CleanName(name)
+	if err != nil {
+		return err
+	}
+	_, err = s.change(ctx, record{kind: kindSubscribe, account: id, name: name, on: on})
+	return err
+}

@@ -1,0 +1,245 @@
+package storage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"iter"
+	"slices"
+	"sync"
+
+	"mailstead/mail"
+)
+
+// readSlice is how many rows one read transaction copies.
+const readSlice = 2000
+
+// HasAccount tells whether the store knows the account.
+func (s *Store) HasAccount(id mail.AccountID) (ok bool, err error) {
+	err = s.view(func(x index) error {
+		ok = x.get(bucketAcct, accountKey(id)) != nil
+		return nil
+	})
+	return ok, err
+}
+
+// Usage is what the account holds and may hold. ErrNoAccount.
+func (s *Store) Usage(id mail.AccountID) (u Usage, err error) {
+	err = s.view(func(x index) error {
+		a, err := x.account(id)
+		u.Bytes, u.Messages = a.bytes, a.count
+		return err
+	})
+	if err == nil && s.opts.Quota != nil {
+		u.Limit = s.opts.Quota(id)
+	}
+	return u, err
+}
+
+// Mailboxes lists the account's mailboxes by name. ErrNoAccount.
+func (s *Store) Mailboxes(id mail.AccountID) (list []Mailbox, err error) {
+	err = s.view(func(x index) error {
+		if x.get(bucketAcct, accountKey(id)) == nil {
+			return ErrNoAccount
+		}
+		for _, k := range x.under(bucketName, accountKey(id)) {
+			ref := Ref{id, MailboxID(binary.BigEndian.Uint32(x.get(bucketName, k)))}
+			m, err := x.mailbox(ref)
+			if err != nil {
+				return err
+			}
+			list = append(list, m)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Subscriptions lists the subscribed names, those without a mailbox too.
+func (s *Store) Subscriptions(id mail.AccountID) (names []string, err error) {
+	err = s.view(func(x index) error {
+		for _, k := range x.under(bucketSub, accountKey(id)) {
+			names = append(names, string(k[4:]))
+		}
+		return nil
+	})
+	return names, err
+}
+
+// Mailbox finds a mailbox by its name. ErrNoMailbox.
+func (s *Store) Mailbox(id mail.AccountID, name string) (m Mailbox, err error) {
+	if name, err = CleanName(name); err != nil {
+		return m, ErrNoMailbox
+	}
+	err = s.view(func(x index) error {
+		box, ok := x.byName(id, name)
+		if !ok {
+			return ErrNoMailbox
+		}
+		m, err = x.mailbox(Ref{id, box})
+		return err
+	})
+	return m, err
+}
+
+// MailboxByID reads a mailbox's row. ErrNoMailbox.
+func (s *Store) MailboxByID(ref Ref) (m Mailbox, err error) {
+	err = s.view(func(x index) error {
+		m, err = x.mailbox(ref)
+		return err
+	})
+	return m, err
+}
+
+// Snapshot gives a mailbox as it is now and a feed of what happens to it from
+// now on. Close the feed. ErrNoMailbox.
+func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
+	snap := &Snapshot{Feed: s.feeds.open(ref)}
+	err := s.view(func(x index) (err error) {
+		if snap.Mailbox, err = x.mailbox(ref); err != nil {
+			return err
+		}
+		for _, w := range x.keywordNames(ref.Account) {
+			snap.Keywords = append(snap.Keywords, w)
+		}
+		slices.Sort(snap.Keywords)
+		snap.UIDs = make([]UID, 0, snap.Mailbox.Messages)
+		prefix := refKey(ref)
+		c := x.tx.Bucket([]byte(bucketHot)).Cursor()
+		for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			uid := UID(binary.BigEndian.Uint32(k[8:]))
+			snap.UIDs = append(snap.UIDs, uid)
+			if snap.FirstUnseen == 0 && snap.Mailbox.Unseen > 0 {
+				h, err := decodeHot(v)
+				if err != nil {
+					return err
+				}
+				if h.flags&Seen == 0 {
+					snap.FirstUnseen = uid
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		snap.Feed.Close()
+		return nil, err
+	}
+	return snap, nil
+}
+
+// Rows reads the messages of the set that are there, by ascending UID. No
+// transaction is held while the caller's loop runs: rows of one slice are as
+// they were when the slice was read. It ends with the first error.
+func (s *Store) Rows(ref Ref, uids UIDSet, o ReadOptions) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for rest := uids; len(rest) > 0; {
+			var rows []Row
+			err := s.view(func(x index) (err error) {
+				rows, rest, err = x.rows(ref, rest, o)
+				return err
+			})
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			for _, r := range rows {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// rows reads a slice of the set and gives what is left of it.
+func (x index) rows(ref Ref, set UIDSet, o ReadOptions) (rows []Row, rest UIDSet, err error) {
+	prefix := refKey(ref)
+	c := x.tx.Bucket([]byte(bucketHot)).Cursor()
+	looked := 0
+	for i, r := range set {
+		for k, v := c.Seek(hotKey(ref, r.First)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			uid := UID(binary.BigEndian.Uint32(k[8:]))
+			if uid > r.Last {
+				break
+			}
+			if looked++; looked > readSlice {
+				return rows, append(UIDSet{{uid, r.Last}}, set[i+1:]...), nil
+			}
+			h, err := decodeHot(v)
+			if err != nil {
+				return nil, nil, err
+			}
+			if h.modseq <= o.ChangedSince {
+				continue
+			}
+			row, err := x.row(ref.Account, uid, &h)
+			if err != nil {
+				return nil, nil, err
+			}
+			if o.Message {
+				row.Message = x.message(ref.Account, h.blob)
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil, nil
+}
+
+// message reads the parsed form of a message, nil when it is damaged.
+func (x index) message(id mail.AccountID, b BlobID) *mail.Message {
+	v := x.get(bucketCold, wideKey(id, uint64(b)))
+	if len(v) < 2 {
+		return nil
+	}
+	m, err := mail.DecodeMessage(v[1:])
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// Vanished gives the UIDs expunged from a mailbox after a modseq (RFC 7162
+// §3.2.10). ErrNoMailbox.
+func (s *Store) Vanished(ref Ref, since ModSeq) (UIDSet, error) {
+	var list []UID
+	err := s.view(func(x index) error {
+		if _, err := x.mailbox(ref); err != nil {
+			return err
+		}
+		prefix := refKey(ref)
+		c := x.tx.Bucket([]byte(bucketGone)).Cursor()
+		for k, v := c.Seek(binary.BigEndian.AppendUint64(refKey(ref), uint64(since)+1)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			d := rowReader{b: v}
+			d.uint()
+			for u := range d.uids().All() {
+				list = append(list, u)
+			}
+		}
+		return nil
+	})
+	return UIDs(list...), err
+}
+
+// maxVerified bounds the bodies remembered as sound.
+const maxVerified = 16384
+
+// verified remembers the bodies whose CRC was right.
+type verified struct {
+	mu  sync.Mutex
+	set map[BlobID]bool
+}
+
+func (v *verified) has(b BlobID) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.set[b]
+}
+
+func (v *verified) add(b BlobID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.set) >= maxVerified {
+		clear(v.set)
+	}
+	v.set[b] = true
+}
