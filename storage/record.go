@@ -93,8 +93,8 @@ func (r *record) header(meta []byte) []byte {
 	binary.BigEndian.PutUint64(h[8:], r.seq)
 	binary.BigEndian.PutUint32(h[16:], uint32(len(meta)))
 	binary.BigEndian.PutUint64(h[20:], uint64(r.size))
-	binary.BigEndian.PutUint32(h[28:], metaCRC(h, meta))
 	binary.BigEndian.PutUint32(h[32:], r.crc)
+	binary.BigEndian.PutUint32(h[28:], metaCRC(h, meta))
 	return h
 }
 
@@ -133,7 +133,7 @@ func (r *record) pack() []byte {
 	w.str(r.name)
 	w.str(r.to)
 	w.str(string(r.use))
-	w.uint(bits(r.on, r.all, r.unchanged))
+	w.uint(packBits(r.on, r.all, r.unchanged))
 	w.uint(uint64(r.op))
 	w.uint(uint64(r.flags))
 	w.strs(r.keywords)
@@ -143,7 +143,7 @@ func (r *record) pack() []byte {
 	for _, t := range r.targets {
 		w.uint(uint64(t.Account))
 		w.uint(uint64(t.Mailbox))
-		w.uint(bits(t.orInbox))
+		w.uint(packBits(t.orInbox))
 		w.uint(uint64(t.flags))
 		w.strs(t.keywords)
 		w.int(t.date)
@@ -186,7 +186,7 @@ func (r *record) unpack(meta []byte) error {
 	return nil
 }
 
-func bits(l ...bool) (n uint64) {
+func packBits(l ...bool) (n uint64) {
 	for i, b := range l {
 		if b {
 			n |= 1 << i
