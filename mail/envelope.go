@@ -74,9 +74,7 @@ func (m *Message) cacheFields(h []byte) {
 		m.Fields = append(m.Fields, f.Raw...)
 	}
 	ids := identifiers(refs, 1000)
-	for _, id := range identifiers(reply, maxReferences) {
-		ids = append(ids, id)
-	}
+	ids = append(ids, identifiers(reply, maxReferences)...)
 	if len(ids) > maxReferences {
 		ids = append(ids[:1:1], ids[len(ids)-maxReferences+1:]...) // the root and the nearest
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
 	"mailstead/internal/durable"
@@ -166,7 +167,7 @@ func (s *Store) closeFiles() error {
 // view runs f on the index as it is now.
 func (s *Store) view(f func(x index) error) error {
 	err := s.db.View(func(tx *bolt.Tx) error { return f(index{tx}) })
-	if errors.Is(err, bolt.ErrDatabaseNotOpen) { //nolint:staticcheck // bbolt's own name for it
+	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err

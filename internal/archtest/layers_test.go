@@ -19,7 +19,7 @@ var rows = map[string]int{
 	"accounts":                      2,
 	"mail":                          1,
 	"internal/netd":                 1,
-	"internal/durable":              1,
+	"internal/durable":              0,
 	"internal/spool":                1,
 	"internal/logkey":               0,
 }
