@@ -1,0 +1,101 @@
+package pop3d
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"mailstead/internal/netd"
+	"mailstead/mail"
+	"mailstead/storage"
+)
+
+// Errors of Authenticator that get an answer of their own; any other is
+// temporary.
+var (
+	ErrBadCredentials = errors.New("wrong user name or password")
+	ErrThrottled      = errors.New("too many attempts")
+)
+
+// Authenticator knows who may log in.
+type Authenticator interface {
+	// Login gives the account, or ErrBadCredentials, or ErrThrottled.
+	Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error)
+	// Watch gives a channel that is closed when the account's sessions must
+	// end, and a function to call when the session has ended.
+	Watch(id mail.AccountID) (<-chan struct{}, func())
+}
+
+// Options of New. Authenticator and Store must be set.
+type Options struct {
+	Authenticator Authenticator
+	Store         *storage.Store
+	// TLS is shown by STLS, or from the first byte with ImplicitTLS. Nil: STLS
+	// is not offered.
+	TLS         *tls.Config
+	ImplicitTLS bool
+	// AllowInsecureAuth lets clients on the loopback interface log in without
+	// TLS.
+	AllowInsecureAuth bool
+	Limits            netd.Limits
+	// IdleTimeout ends a session that says nothing; 0 means 10 minutes, the
+	// least RFC 1939 §3 allows.
+	IdleTimeout time.Duration
+	Hostname    string
+	Logger      *slog.Logger
+}
+
+// Server is a POP3 server. Its methods may be called by any goroutine.
+type Server struct {
+	o   Options
+	net *netd.Server
+
+	mu    sync.Mutex
+	drops map[mail.AccountID]bool // maildrops in use
+}
+
+// New makes a server; Serve it.
+func New(o Options) *Server {
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = 10 * time.Minute
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, drops: map[mail.AccountID]bool{}}
+	n := netd.Options{Proto: "pop3", Logger: o.Logger, Limits: o.Limits, Refuse: []byte("-ERR [SYS/TEMP] too many connections\r\n"), Handler: s.handle}
+	if o.ImplicitTLS {
+		n.TLS = o.TLS
+	}
+	s.net = netd.New(n)
+	return s
+}
+
+// Serve accepts from ln until Shutdown; then it gives netd.ErrServerClosed.
+func (s *Server) Serve(ln net.Listener) error { return s.net.Serve(ln) }
+
+// Shutdown tells the clients that the server goes, and closes what is left when
+// ctx is done. Nothing marked is deleted.
+func (s *Server) Shutdown(ctx context.Context) error { return s.net.Shutdown(ctx) }
+
+// lock takes an account's maildrop.
+func (s *Server) lock(id mail.AccountID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drops[id] {
+		return false
+	}
+	s.drops[id] = true
+	return true
+}
+
+func (s *Server) unlock(id mail.AccountID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.drops, id)
+}
