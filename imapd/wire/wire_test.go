@@ -1,0 +1,306 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"mailstead/imapd/wire"
+	"mailstead/mail"
+)
+
+func reader(s string) *wire.Reader {
+	return wire.NewReader(strings.NewReader(s), wire.Limits{}, func(string) error { return nil })
+}
+
+func TestReadCommand(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ in, want string }{
+		{"a NOOP", "{a NOOP false <nil>}"},
+		{"a noop ", "{a NOOP false <nil>}"},
+		{`a LOGIN alice "pa\"ss"`, `{a LOGIN false {alice pa"ss}}`},
+		{"a LOGIN {5}\r\nalice {2+}\r\npw", "{a LOGIN false {alice pw}}"},
+		{"a AUTHENTICATE plain AGE=", "{a AUTHENTICATE false {PLAIN [0 97] true}}"},
+		{"a AUTHENTICATE PLAIN =", "{a AUTHENTICATE false {PLAIN [] true}}"},
+		{"a SELECT inbox", "{a SELECT false {INBOX}}"},
+		{"a SELECT &AOk-", "{a SELECT false {é}}"},
+		{"a CREATE x (USE (\\Sent))", `{a CREATE false {x \Sent}}`},
+		{`a LIST "" %`, "{a LIST false { [%] false {false false false false} {false false false []}}}"},
+		{`a LIST (SUBSCRIBED RECURSIVEMATCH) "" ("a*" %) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))`,
+			"{a LIST false { [a* %] true {true false true false} {false true false [MESSAGES UNSEEN]}}}"},
+		{"a UID STORE 1:3,7 +flags.silent (\\seen $x)", `{a STORE true {1:3,7 1 true [\Seen $x]}}`},
+		{"a STORE *:2 FLAGS \\Deleted", `{a STORE false {2:* 0 false [\Deleted]}}`},
+		{"a UID COPY $ x", "{a COPY true {$ x}}"},
+		{"a UID EXPUNGE 4", "{a EXPUNGE true {4}}"},
+		{"a EXPUNGE", "{a EXPUNGE false <nil>}"},
+		{"a ID NIL", "{a ID false {map[]}}"},
+		{`a ID ("name" "x" "os" NIL)`, "{a ID false {map[name:x]}}"},
+		{"a FETCH 1 FAST", "{a FETCH false {1 [FLAGS INTERNALDATE RFC822.SIZE]}}"},
+		{"a FETCH 1 (BODY BODY[] BODY.PEEK[1.2.HEADER.FIELDS (Date To)]<5.10> BINARY[3] BINARY.SIZE[1] BODY[TEXT] BODY[4.MIME])",
+			"{a FETCH false {1 [BODY BODY[] BODY[]/peek/[1 2]/HEADER/[Date To]/5.10 BINARY/[3] BINARY.SIZE/[1] BODY[]/TEXT BODY[]/[4]/MIME]}}"},
+		{"a SEARCH UNSEEN (OR FROM x NOT 1:2)", "{a SEARCH false {[] (UNSEEN ((OR FROM:x (NOT SET:1:2))))}}"},
+		{"a UID SEARCH RETURN () CHARSET iso-8859-1 SUBJECT {1+}\r\n\xfc SINCE 1-Feb-2024 LARGER 5", "{a SEARCH true {[ALL] (SUBJECT:ü SINCE:2024-02-01 LARGER:5)}}"},
+	} {
+		c, err := reader(tc.in + "\r\n").ReadCommand()
+		if err != nil {
+			t.Errorf("%s: %v", tc.in, err)
+			continue
+		}
+		args := fmt.Sprint(c.Args)
+		switch a := c.Args.(type) {
+		case wire.FetchArgs:
+			var l []string
+			for _, it := range a.Items {
+				l = append(l, item(it))
+			}
+			args = fmt.Sprintf("{%v %v}", a.Set, l)
+		case wire.SearchArgs:
+			args = fmt.Sprintf("{%v %s}", a.Return, key(a.Key))
+		}
+		if got := fmt.Sprintf("{%s %s %v %s}", c.Tag, c.Name, c.UID, args); got != tc.want {
+			t.Errorf("%s\n got %s\nwant %s", tc.in, got, tc.want)
+		}
+	}
+}
+
+func item(it wire.FetchItem) string {
+	s := string(it.Kind)
+	if it.Peek {
+		s += "/peek"
+	}
+	if it.Part != nil {
+		s += fmt.Sprintf("/%v", it.Part)
+	}
+	if it.Text != "" {
+		s += "/" + string(it.Text)
+	}
+	if it.Fields != nil {
+		s += fmt.Sprintf("/%v", it.Fields)
+	}
+	if it.Partial != nil {
+		s += fmt.Sprintf("/%d.%d", it.Partial.Offset, it.Partial.Size)
+	}
+	return s
+}
+
+func key(k wire.SearchKey) string {
+	if k.Keys != nil {
+		s := "("
+		if k.Name != "AND" {
+			s += k.Name + " "
+		}
+		for i, sub := range k.Keys {
+			if i > 0 {
+				s += " "
+			}
+			s += key(sub)
+		}
+		return s + ")"
+	}
+	s := k.Name
+	if k.Set != nil {
+		s += ":" + k.Set.String()
+	}
+	if k.Value != "" {
+		s += ":" + k.Value
+	}
+	if !k.Date.IsZero() {
+		s += ":" + k.Date.Format("2006-01-02")
+	}
+	if k.N != 0 {
+		s += fmt.Sprintf(":%d", k.N)
+	}
+	return s
+}
+
+// What is not understood is answered, and the next command is read.
+func TestSyntaxErrorKeepsInStep(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{
+		"a", "a ", "a FOO", "a UID NOOP", "a LOGIN x", "a LOGIN x y z", `a LOGIN "x y`, "a SELECT", "a FETCH 0 FLAGS", "a FETCH 1 NOSUCH", "a FETCH 1 ()",
+		"a FETCH 1 BODY[0]", "a FETCH 1 BODY[MIME]", "a FETCH 1 BODY[]<0.0>", "a FETCH 1 FLAGS[]", "a STORE 1 FLAGS (\\Recent)", "a SEARCH FOO", "a SEARCH (", "a SEARCH " + strings.Repeat("NOT ", 40) + "ALL",
+		"a SEARCH CHARSET nosuch TEXT x", "a FOO {3+}\r\nx\r\n {1+}\r\ny", "a LOGIN {3+}\r\na\x00b x", "a LOGIN {99999999}", "a LIST (NOSUCH) \"\" %", "a LIST (RECURSIVEMATCH) \"\" %",
+		"a APPEND x {5", "a SEARCH SINCE 31-Foo-2020", "a CREATE x (USE (\\Sent \\Junk))", "a LOGIN \"\xff\" x", "a EXPUNGE 1", "\"a\" NOOP",
+	} {
+		r := reader(in + "\r\nb NOOP\r\n")
+		c, err := r.ReadCommand()
+		_, syntax := errors.AsType[*wire.SyntaxError](err)
+		_, charset := errors.AsType[*wire.BadCharsetError](err)
+		if !syntax && !charset {
+			t.Errorf("%q: got %v, %v, want a syntax error", in, c, err)
+			continue
+		}
+		if c, err = r.ReadCommand(); err != nil || c.Tag != "b" {
+			t.Errorf("%q: the next command: got %v, %v", in, c, err)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	read := func(s string) error {
+		_, err := wire.NewReader(strings.NewReader(s+"\r\n"), wire.Limits{Line: 100, Literal: 10}, func(string) error { return nil }).ReadCommand()
+		return err
+	}
+	if err := read("a SELECT " + strings.Repeat("x", 91)); err != nil {
+		t.Errorf("at the limit of a line: %v", err)
+	}
+	if err := read("a SELECT " + strings.Repeat("x", 92)); !errors.Is(err, wire.ErrTooLong) {
+		t.Errorf("beyond it: %v", err)
+	}
+	if err := read("a SELECT {10+}\r\n0123456789"); err != nil {
+		t.Errorf("at the limit of literals: %v", err)
+	}
+	if err := read("a SELECT {11+}\r\n01234567890"); !errors.Is(err, wire.ErrTooLong) {
+		t.Errorf("beyond it: %v", err)
+	}
+}
+
+func TestAppendMessageIsStreamed(t *testing.T) {
+	t.Parallel()
+	r := reader("a APPEND x (\\Seen) \" 1-Feb-2024 10:00:00 +0100\" {5}\r\nhello\r\nb APPEND x {3+}\r\nbye\r\nc APPEND x UTF8 (~{2+}\r\nhi)\r\nd APPEND x {1}\r\ne NOOP\r\n")
+	c, err := r.ReadCommand()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := c.Args.(wire.AppendArgs)
+	if a.Size != 5 || len(a.Flags) != 1 || a.Date.Unix() != 1706778000 {
+		t.Errorf("got %+v", a)
+	}
+	body, err := r.Literal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(body); err != nil || string(b) != "hello" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if err := r.EndAppend("a"); err != nil {
+		t.Error(err)
+	}
+	if c, err = r.ReadCommand(); err != nil || c.Tag != "b" {
+		t.Fatalf("got %v, %v", c, err)
+	}
+	if err := r.SkipLiteral(); err != nil {
+		t.Error(err)
+	}
+	if c, err = r.ReadCommand(); err != nil || c.Tag != "c" || !c.Args.(wire.AppendArgs).UTF8 {
+		t.Fatalf("got %v, %v", c, err)
+	}
+	if _, err = r.Literal(); err != nil {
+		t.Error(err)
+	}
+	if err := r.EndAppend("c"); err != nil { // what was not read is skipped
+		t.Error(err)
+	}
+	if c, err = r.ReadCommand(); err != nil || c.Tag != "d" {
+		t.Fatalf("got %v, %v", c, err)
+	}
+	if err := r.SkipLiteral(); err != nil { // the client was never told to send it
+		t.Error(err)
+	}
+	if c, err = r.ReadCommand(); err != nil || c.Tag != "e" {
+		t.Fatalf("got %v, %v", c, err)
+	}
+}
+
+func TestMatchPattern(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"*", "a/b", true}, {"%", "a/b", false}, {"%", "a", true}, {"a/%", "a/b", true}, {"a*c", "a/b/c", true}, {"a%c", "a/c", false},
+		{"", "", true}, {"", "a", false}, {"%/%", "a/b", true}, {"%b", "ab", true}, {"*b%", "a/bc", true}, {"ab", "abc", false},
+		{strings.Repeat("*a", 500), strings.Repeat("a", 999) + "b", false},
+	} {
+		if got := wire.MatchPattern(tc.pattern, tc.name, '/'); got != tc.want {
+			t.Errorf("%.20s for %.20s: got %v", tc.pattern, tc.name, got)
+		}
+	}
+}
+
+func TestWriterStrings(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ in, plain, wide string }{
+		{"a", `"a"`, `"a"`}, {`a"\`, `"a\"\\"`, `"a\"\\"`}, {"ü", "{2}\r\nü", `"ü"`}, {"\xff", "{1}\r\n\xff", "{1}\r\n\xff"}, {"a\r\nb", "{4}\r\na\r\nb", "{4}\r\na\r\nb"}, {"a\x00", `"a "`, `"a "`},
+	} {
+		for _, wide := range []bool{false, true} {
+			var b bytes.Buffer
+			w := wire.NewWriter(&b)
+			w.SetUTF8(wide)
+			w.String(tc.in)
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			want := tc.plain
+			if wide {
+				want = tc.wide
+			}
+			if b.String() != want {
+				t.Errorf("%q: got %q, want %q", tc.in, b.String(), want)
+			}
+		}
+	}
+}
+
+func TestWriteStructure(t *testing.T) {
+	t.Parallel()
+	msg := "From: A <a@b.c>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nhi\r\n--x\r\nContent-Type: message/rfc822\r\nContent-Disposition: attachment; filename=f\r\n\r\nSubject: s\r\n\r\nt\r\n--x--\r\n"
+	m, err := mail.ParseMessage(strings.NewReader(msg), int64(len(msg)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := wire.NewWriter(&b)
+	w.Envelope(m.Envelope)
+	w.End()
+	w.BodyStructure(m.Root, true)
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := `(NIL NIL (("A" NIL "a" "b.c")) (("A" NIL "a" "b.c")) (("A" NIL "a" "b.c")) NIL NIL NIL NIL NIL)` + "\r\n" +
+		`(("text" "plain" NIL NIL NIL "7bit" 2 0 NIL NIL NIL NIL)` +
+		`("message" "rfc822" NIL NIL NIL "7bit" 15 (NIL "s" NIL NIL NIL NIL NIL NIL NIL NIL) ("text" "plain" NIL NIL NIL "7bit" 1 0 NIL NIL NIL NIL) 2 NIL ("attachment" ("filename" "f")) NIL NIL)` +
+		` "mixed" ("boundary" "x") NIL NIL NIL)`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
+
+func FuzzReadCommand(f *testing.F) {
+	for _, s := range []string{"a NOOP\r\n", "a LOGIN {1+}\r\nx y\r\n", "a SEARCH OR 1 (NOT 2)\r\n", "a FETCH 1:* (BODY[1.HEADER.FIELDS (X)]<1.2>)\r\n", "a APPEND x {1}\r\n", "a LIST () \"\" (\"%\") RETURN (STATUS (SIZE))\r\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r := reader(s)
+		for range 100 {
+			c, err := r.ReadCommand()
+			_, syntax := errors.AsType[*wire.SyntaxError](err)
+			_, charset := errors.AsType[*wire.BadCharsetError](err)
+			if err != nil && !syntax && !charset {
+				return
+			}
+			if c != nil && c.Name == "APPEND" {
+				if r.SkipLiteral() != nil {
+					return
+				}
+			}
+		}
+	})
+}
+
+func FuzzMUTF7(f *testing.F) {
+	f.Add("a&b")
+	f.Add("日本語/ü😀")
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.ToValidUTF8(s, "") != s || strings.ContainsRune(s, '\ufffd') {
+			return
+		}
+		if got, ok := wire.DecodeMUTF7(wire.EncodeMUTF7(s)); !ok || got != s {
+			t.Errorf("%q: got %q, %v", s, got, ok)
+		}
+	})
+}
