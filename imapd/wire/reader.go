@@ -34,12 +34,14 @@ var ErrTooLong = errors.New("command too long")
 // it with BAD and go on. Tag is "*" when it was not readable.
 type SyntaxError struct{ Tag, Text string }
 
+// Error implements error.
 func (e *SyntaxError) Error() string { return "syntax error: " + e.Text }
 
 // BadCharsetError is a SEARCH in a charset that is not known: answer NO
 // [BADCHARSET].
 type BadCharsetError struct{ Tag, Charset string }
 
+// Error implements error.
 func (e *BadCharsetError) Error() string { return fmt.Sprintf("charset %q is not known", e.Charset) }
 
 // Reader reads commands from a client. It is for one goroutine.
