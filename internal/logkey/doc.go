@@ -12,6 +12,7 @@ const (
 	Mailbox = "mailbox"
 	UID     = "uid"
 	MsgID   = "msgid" // Message-ID of a message
+	QID     = "qid"   // our own name of a message, also in Received
 	From    = "from"  // reverse-path
 	Rcpt    = "rcpt"  // forward-path
 	Size    = "size"  // bytes
