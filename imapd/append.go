@@ -1,0 +1,123 @@
+package imapd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"mailstead/imapd/wire"
+	"mailstead/internal/spool"
+	"mailstead/storage"
+)
+
+// errNUL is what a message that is no literal8 must not contain.
+var errNUL = protocolError{bad("A message with NUL needs a literal8")}
+
+// append is RFC 9051 §6.3.12. Refused messages are not read: a client that
+// waits for the continuation never sends them.
+func (s *session) append(ctx context.Context, c *wire.Command) (reply, error) {
+	a := c.Args.(wire.AppendArgs)
+	target, refusal, err := s.appendTarget(a)
+	if err != nil {
+		refusal = s.intoReply("APPEND", err)
+	}
+	if refusal.kind != "" {
+		if err := s.skipMessage(c); err != nil {
+			return reply{}, err
+		}
+		return refusal, nil
+	}
+	file := s.srv.o.Spool.New()
+	defer file.Close()
+	if refusal, err := s.receive(file, c.Tag, a); err != nil || refusal.kind != "" {
+		return refusal, err
+	}
+	out, err := s.srv.o.Store.Append(context.WithoutCancel(ctx), file, target)
+	if err != nil {
+		return s.intoReply("APPEND", err), nil
+	}
+	return okCode(fmt.Sprintf("APPENDUID %d %d", out[0].UIDValidity, out[0].UID), "APPEND completed"), nil
+}
+
+// appendTarget checks all that can be checked before the message is there.
+func (s *session) appendTarget(a wire.AppendArgs) (storage.Target, reply, error) {
+	box, err := s.mailbox(a.Mailbox)
+	if err != nil {
+		return storage.Target{}, reply{}, err
+	}
+	if a.UTF8 && !s.utf8 && !s.rev2 {
+		return storage.Target{}, bad("ENABLE UTF8=ACCEPT first"), nil
+	}
+	if a.Size == 0 {
+		return storage.Target{}, no("CANNOT", "A message can't be empty"), nil
+	}
+	if limit := s.srv.o.MaxMessageSize; a.Size > limit {
+		return storage.Target{}, tooBig(limit), nil
+	}
+	usage, err := s.srv.o.Store.Usage(s.account)
+	if err != nil {
+		return storage.Target{}, reply{}, err
+	}
+	if usage.Limit > 0 && usage.Bytes+a.Size > usage.Limit {
+		return storage.Target{}, overQuota(), nil
+	}
+	flags, keywords := storeFlags(a.Flags)
+	return storage.Target{
+		Ref:   storage.Ref{Account: s.account, Mailbox: box.ID},
+		Flags: flags, Keywords: keywords, InternalDate: a.Date,
+	}, reply{}, nil
+}
+
+// receive reads the message and the end of the command.
+func (s *session) receive(file *spool.File, tag string, a wire.AppendArgs) (reply, error) {
+	in, err := s.r.Literal()
+	if err != nil {
+		return reply{}, fatal{err}
+	}
+	w := &appendWriter{to: file, binary: a.Binary}
+	if _, err := io.Copy(w, in); err != nil {
+		return reply{}, fatal{err}
+	}
+	if err := s.r.EndAppend(tag); err != nil {
+		if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
+			return bad(syntax.Text), nil
+		}
+		return reply{}, fatal{err}
+	}
+	if w.err != nil {
+		return reply{}, w.err
+	}
+	return reply{}, nil
+}
+
+// appendWriter spools a message. A fault does not stop the copying: the rest of
+// the literal must be read all the same.
+type appendWriter struct {
+	to     io.Writer
+	binary bool
+	err    error
+}
+
+func (w *appendWriter) Write(p []byte) (int, error) {
+	if w.err == nil && !w.binary && bytes.IndexByte(p, 0) >= 0 {
+		w.err = errNUL
+	}
+	if w.err == nil {
+		_, w.err = w.to.Write(p)
+	}
+	return len(p), nil
+}
+
+// skipMessage passes over the message of an APPEND that is refused. Other
+// commands are read to their end already.
+func (s *session) skipMessage(c *wire.Command) error {
+	if c.Name != "APPEND" {
+		return nil
+	}
+	if err := s.r.SkipLiteral(); err != nil {
+		return fatal{err}
+	}
+	return nil
+}

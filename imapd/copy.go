@@ -1,0 +1,85 @@
+package imapd
+
+import (
+	"context"
+
+	"mailstead/imapd/wire"
+	"mailstead/storage"
+)
+
+// copy is RFC 9051 §6.4.7.
+func (s *session) copy(ctx context.Context, c *wire.Command) (reply, error) {
+	set, dst, refusal, err := s.copyArgs(c)
+	if err != nil || refusal.kind != "" {
+		return refusal, err
+	}
+	if len(set) == 0 {
+		return reply{kind: kindOK, text: "No messages to copy"}, nil
+	}
+	out, err := s.srv.o.Store.Copy(context.WithoutCancel(ctx), s.view.ref, set, dst)
+	if err != nil {
+		return s.intoReply("COPY", err), nil
+	}
+	if len(out.Src) == 0 {
+		return reply{kind: kindOK, text: "No messages to copy"}, nil
+	}
+	return okCode(copyUID(out), "COPY completed"), nil
+}
+
+// move is RFC 6851. The EXPUNGE responses come from the feed, as those for
+// other sessions do.
+func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
+	if s.view.readOnly {
+		return readOnly(), nil
+	}
+	set, dst, refusal, err := s.copyArgs(c)
+	if err != nil || refusal.kind != "" {
+		return refusal, err
+	}
+	if len(set) == 0 {
+		return reply{kind: kindOK, text: "No messages to move"}, nil
+	}
+	out, err := s.srv.o.Store.Move(context.WithoutCancel(ctx), s.view.ref, set, dst)
+	if err != nil {
+		return s.intoReply("MOVE", err), nil
+	}
+	if len(out.Src) == 0 {
+		return reply{kind: kindOK, text: "No messages to move"}, nil
+	}
+	// RFC 6851 §4.3: before the EXPUNGE responses.
+	s.w.Status("*", kindOK, copyUID(out), "Moved")
+	s.view.gone(storage.UIDs(out.Src...))
+	return done(), nil
+}
+
+// copyArgs finds the messages and the destination. When a message that the
+// client still counts is gone, nothing is copied (RFC 9051 §6.4.7: all or
+// nothing).
+func (s *session) copyArgs(c *wire.Command) (storage.UIDSet, storage.Ref, reply, error) {
+	a := c.Args.(wire.CopyArgs)
+	set, err := s.view.resolve(a.Set, s.saved)
+	if err != nil {
+		return nil, storage.Ref{}, reply{}, err
+	}
+	box, err := s.mailbox(a.Mailbox)
+	if err != nil {
+		return nil, storage.Ref{}, s.intoReply(c.Name, err), nil
+	}
+	if !c.UID {
+		if err := s.view.collect(s.srv.o.Store); err != nil {
+			return nil, storage.Ref{}, reply{}, err
+		}
+		for uid := range s.view.expunged {
+			if set.Contains(uid) {
+				return nil, storage.Ref{}, expungeIssued(), nil
+			}
+		}
+	}
+	return set, storage.Ref{Account: s.account, Mailbox: box.ID}, reply{}, nil
+}
+
+// copyUID is the response code of RFC 4315 §3. Both sets are in the order of
+// the pairs, which is ascending for both.
+func copyUID(r storage.CopyResult) string {
+	return wire.CopyUIDCode(r.UIDValidity, uidSetText(r.Src), uidSetText(r.Dst))
+}

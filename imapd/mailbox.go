@@ -1,0 +1,102 @@
+package imapd
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"mailstead/imapd/wire"
+	"mailstead/storage"
+)
+
+// creatable are the uses a mailbox can be created with (RFC 6154 §3). \All and
+// \Flagged would be views of other mailboxes, which there are none of.
+var creatable = []storage.SpecialUse{
+	storage.UseArchive, storage.UseDrafts, storage.UseJunk, storage.UseSent, storage.UseTrash,
+}
+
+// create is RFC 9051 §6.3.4, with the use of RFC 6154.
+func (s *session) create(ctx context.Context, c *wire.Command) (reply, error) {
+	a := c.Args.(wire.CreateArgs)
+	// RFC 9051 §6.3.4: a delimiter at the end declares that mailboxes will be
+	// created below it, and is not part of the name.
+	name := strings.TrimSuffix(a.Mailbox, "/")
+	use, ok := specialUse(a.SpecialUse)
+	if !ok {
+		return no("USEATTR", "A mailbox can't be created with that use"), nil
+	}
+	if name == "INBOX" {
+		return s.replyTo("CREATE", storage.ErrExists), nil
+	}
+	box, err := s.srv.o.Store.CreateMailbox(context.WithoutCancel(ctx), s.account, name, use)
+	if err != nil {
+		return reply{}, err
+	}
+	if s.rev2 && box.Name != name {
+		l := s.listingOf(box)
+		l.oldName = name
+		s.writeList(l)
+	}
+	return done(), nil
+}
+
+// specialUse reads the USE of CREATE; ok is false when it can't be had.
+func specialUse(name string) (use storage.SpecialUse, ok bool) {
+	if name == "" {
+		return "", true
+	}
+	i := slices.IndexFunc(creatable, func(known storage.SpecialUse) bool { return strings.EqualFold(string(known), name) })
+	if i < 0 {
+		return "", false
+	}
+	return creatable[i], true
+}
+
+// deleteMailbox is RFC 9051 §6.3.5. Sessions that have the mailbox selected
+// learn it from their feeds; this one has it closed.
+func (s *session) deleteMailbox(ctx context.Context, c *wire.Command) (reply, error) {
+	box, err := s.mailbox(c.Args.(wire.DeleteArgs).Mailbox)
+	if err != nil {
+		return reply{}, err
+	}
+	if err := s.srv.o.Store.DeleteMailbox(context.WithoutCancel(ctx), s.account, box.Name); err != nil {
+		return reply{}, err
+	}
+	if s.view != nil && s.view.ref.Mailbox == box.ID {
+		s.deselect()
+		s.w.Status("*", kindOK, "CLOSED", "Selected mailbox was deleted")
+	}
+	return done(), nil
+}
+
+// rename is RFC 9051 §6.3.6.
+func (s *session) rename(ctx context.Context, c *wire.Command) (reply, error) {
+	a := c.Args.(wire.RenameArgs)
+	box, err := s.mailbox(a.From)
+	if err != nil {
+		return reply{}, err
+	}
+	to := strings.TrimSuffix(a.To, "/")
+	if err := s.srv.o.Store.RenameMailbox(context.WithoutCancel(ctx), s.account, box.Name, to); err != nil {
+		return reply{}, err
+	}
+	return done(), nil
+}
+
+// subscribe is RFC 9051 §6.3.7. The mailbox need not exist.
+func (s *session) subscribe(ctx context.Context, c *wire.Command) (reply, error) {
+	return s.setSubscribed(ctx, c, true)
+}
+
+// unsubscribe is RFC 9051 §6.3.8.
+func (s *session) unsubscribe(ctx context.Context, c *wire.Command) (reply, error) {
+	return s.setSubscribed(ctx, c, false)
+}
+
+func (s *session) setSubscribed(ctx context.Context, c *wire.Command, on bool) (reply, error) {
+	name := c.Args.(wire.SubscribeArgs).Mailbox
+	if err := s.srv.o.Store.Subscribe(context.WithoutCancel(ctx), s.account, name, on); err != nil {
+		return reply{}, err
+	}
+	return done(), nil
+}

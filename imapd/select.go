@@ -1,0 +1,112 @@
+package imapd
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"mailstead/imapd/wire"
+	"mailstead/storage"
+)
+
+// systemFlags are the flags of every mailbox, as FLAGS lists them.
+const systemFlags = `\Answered \Flagged \Deleted \Seen \Draft`
+
+// selectRW is RFC 9051 §6.3.2.
+func (s *session) selectRW(_ context.Context, c *wire.Command) (reply, error) {
+	return s.open(c.Args.(wire.SelectArgs).Mailbox, false)
+}
+
+// examine is RFC 9051 §6.3.3.
+func (s *session) examine(_ context.Context, c *wire.Command) (reply, error) {
+	return s.open(c.Args.(wire.SelectArgs).Mailbox, true)
+}
+
+func (s *session) open(name string, examine bool) (reply, error) {
+	if s.view != nil {
+		// Whatever comes of this one, the old mailbox is closed.
+		s.deselect()
+		s.w.Status("*", kindOK, "CLOSED", "Previous mailbox is closed")
+	}
+	store := s.srv.o.Store
+	box, err := s.mailbox(name)
+	if err != nil {
+		return reply{}, err
+	}
+	ref := storage.Ref{Account: s.account, Mailbox: box.ID}
+	snap, err := store.Snapshot(ref)
+	if err != nil {
+		return reply{}, err
+	}
+	v := newView(ref, snap, examine)
+	v.recent = s.srv.recents.selected(ref, snap, !examine)
+	s.view = v
+	s.describe(snap, name)
+	if examine {
+		return okCode("READ-ONLY", "EXAMINE completed"), nil
+	}
+	return okCode("READ-WRITE", "SELECT completed"), nil
+}
+
+// mailbox finds a mailbox of the account. A name that can't exist is one that
+// does not.
+func (s *session) mailbox(name string) (storage.Mailbox, error) {
+	clean, err := storage.CleanName(name)
+	if err != nil {
+		return storage.Mailbox{}, storage.ErrNoMailbox
+	}
+	return s.srv.o.Store.Mailbox(s.account, clean)
+}
+
+// describe writes the untagged responses of SELECT.
+func (s *session) describe(snap *storage.Snapshot, asked string) {
+	v, box := s.view, snap.Mailbox
+	s.writeKeywords()
+	s.w.NumResponse(uint32(len(v.uids)), "EXISTS")
+	if !s.rev2 {
+		s.w.NumResponse(uint32(len(v.recent)), "RECENT")
+		if i := v.seq(snap.FirstUnseen); i != 0 {
+			s.w.Status("*", kindOK, "UNSEEN "+strconv.FormatUint(uint64(i), 10), "First unseen message")
+		}
+	}
+	s.w.Status("*", kindOK, "UIDVALIDITY "+strconv.FormatUint(uint64(box.UIDValidity), 10), "UIDs are valid")
+	s.w.Status("*", kindOK, "UIDNEXT "+strconv.FormatUint(uint64(box.UIDNext), 10), "Next UID")
+	if s.rev2 {
+		l := s.listingOf(box)
+		if asked != box.Name {
+			l.oldName = asked
+		}
+		s.writeList(l)
+	}
+}
+
+// writeKeywords writes FLAGS and PERMANENTFLAGS (RFC 9051 §7.3.5, §7.1).
+func (s *session) writeKeywords() {
+	flags := systemFlags
+	if list := s.view.keywords(); len(list) > 0 {
+		flags += " " + strings.Join(list, " ")
+	}
+	s.w.Untagged("FLAGS (" + flags + ")")
+	if s.view.readOnly {
+		s.w.Status("*", kindOK, "PERMANENTFLAGS ()", "Nothing can be changed")
+		return
+	}
+	s.w.Status("*", kindOK, "PERMANENTFLAGS ("+flags+` \*)`, "New keywords are possible")
+}
+
+// closeMailbox is RFC 9051 §6.4.1.
+func (s *session) closeMailbox(ctx context.Context, _ *wire.Command) (reply, error) {
+	if v := s.view; !v.readOnly {
+		if _, _, err := s.srv.o.Store.Expunge(context.WithoutCancel(ctx), v.ref, nil, true); err != nil {
+			return reply{}, err
+		}
+	}
+	s.deselect()
+	return done(), nil
+}
+
+// unselect is RFC 9051 §6.4.2.
+func (s *session) unselect(_ context.Context, _ *wire.Command) (reply, error) {
+	s.deselect()
+	return done(), nil
+}

@@ -1,0 +1,145 @@
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"mailstead/internal/logkey"
+	"mailstead/internal/netd"
+	"mailstead/internal/spool"
+	"mailstead/mail"
+	"mailstead/storage"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxMessageSize = 64 << 20
+	DefaultIdleTimeout    = 30 * time.Minute // the least that RFC 9051 §5.4 allows
+	DefaultLoginTimeout   = 3 * time.Minute
+	DefaultCommandTimeout = 2 * time.Minute
+	DefaultWriteTimeout   = 5 * time.Minute
+	DefaultLoginDelay     = time.Second
+)
+
+// Errors of Authenticator that get an answer of their own; any other is
+// temporary.
+var (
+	ErrBadCredentials = errors.New("wrong user name or password")
+	ErrThrottled      = errors.New("too many attempts")
+)
+
+// Authenticator knows who may log in.
+type Authenticator interface {
+	// Login gives the account, or ErrBadCredentials, or ErrThrottled.
+	Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error)
+	// Watch gives a channel that is closed when the account's sessions must
+	// end, and a function to call when the session has ended.
+	Watch(id mail.AccountID) (<-chan struct{}, func())
+}
+
+// Options of New. Authenticator and Store must be set; the zero value of the rest
+// works, without TLS and so without a way to log in.
+type Options struct {
+	Authenticator Authenticator
+	Store         *storage.Store
+	// Spool is where messages go that are being appended.
+	Spool spool.Dir
+	// TLS gives the configuration for STARTTLS, or for every connection when
+	// ImplicitTLS is set; it is asked for each handshake.
+	TLS         func() *tls.Config
+	ImplicitTLS bool
+	// AllowInsecureAuth lets clients on the same machine log in without TLS.
+	AllowInsecureAuth bool
+	Limits            netd.Limits
+	// MaxMessageSize is what APPEND takes, in bytes.
+	MaxMessageSize int64
+	// Hostname is for the greeting.
+	Hostname string
+	// Version is for ID.
+	Version string
+	Logger  *slog.Logger
+
+	IdleTimeout    time.Duration // between commands, after login
+	LoginTimeout   time.Duration // from the connection's start to login
+	CommandTimeout time.Duration // between two pieces of one command
+	WriteTimeout   time.Duration // for the client to take one piece of a response
+	LoginDelay     time.Duration // after a failed login, times the failures
+}
+
+func (o Options) withDefaults() Options {
+	orDefault := func(d *time.Duration, def time.Duration) {
+		if *d <= 0 {
+			*d = def
+		}
+	}
+	orDefault(&o.IdleTimeout, DefaultIdleTimeout)
+	orDefault(&o.LoginTimeout, DefaultLoginTimeout)
+	orDefault(&o.CommandTimeout, DefaultCommandTimeout)
+	orDefault(&o.WriteTimeout, DefaultWriteTimeout)
+	orDefault(&o.LoginDelay, DefaultLoginDelay)
+	if o.MaxMessageSize <= 0 {
+		o.MaxMessageSize = DefaultMaxMessageSize
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Server serves IMAP on any number of listeners. Make it with New.
+type Server struct {
+	o       Options
+	netd    *netd.Server
+	recents *recents
+	conns   atomic.Uint64
+}
+
+// New makes a server. Serve it, and Shutdown when done.
+func New(o Options) *Server {
+	s := &Server{o: o.withDefaults(), recents: newRecents()}
+	s.netd = netd.New(netd.Options{
+		Proto:   "imap",
+		Logger:  s.o.Logger,
+		Limits:  s.o.Limits,
+		Refuse:  []byte(refuseLine),
+		Handler: s.handle,
+	})
+	return s
+}
+
+// Serve accepts clients from ln until Shutdown and gives netd.ErrServerClosed
+// then. It may be called for several listeners.
+func (s *Server) Serve(ln net.Listener) error { return s.netd.Serve(ln) }
+
+// Shutdown stops accepting, says BYE to every client once its command is done,
+// and closes what is left when ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error { return s.netd.Shutdown(ctx) }
+
+// handle serves one connection. A panic ends it and no other.
+func (s *Server) handle(ctx context.Context, nc net.Conn) {
+	remote := netd.RemoteAddr(nc)
+	log := s.o.Logger.With(logkey.Proto, "imap", logkey.Conn, s.conns.Add(1), logkey.Remote, remote.String())
+	c := newConn(nc, s.o)
+	if s.o.ImplicitTLS {
+		if err := c.startTLS(ctx, s.o.TLS()); err != nil {
+			log.Debug("tls handshake failed", logkey.Err, err)
+			return
+		}
+	}
+	sess := newSession(s, c, remote, log)
+	defer sess.end()
+	defer func() {
+		if p := recover(); p != nil {
+			log.Error("session panicked", logkey.Err, p, "stack", string(debug.Stack()))
+			c.lastWords(panicLine)
+		}
+	}()
+	sess.serve(ctx)
+}

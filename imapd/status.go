@@ -1,0 +1,82 @@
+package imapd
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"mailstead/imapd/wire"
+	"mailstead/storage"
+)
+
+// status is RFC 9051 §6.3.11.
+func (s *session) status(_ context.Context, c *wire.Command) (reply, error) {
+	a := c.Args.(wire.StatusArgs)
+	box, err := s.mailbox(a.Mailbox)
+	if err != nil {
+		return reply{}, err
+	}
+	return done(), s.writeStatus(box, a.Items)
+}
+
+// writeStatus writes a STATUS response.
+func (s *session) writeStatus(box storage.Mailbox, items []string) error {
+	var list []string
+	for _, item := range items {
+		n, err := s.statusItem(box, item)
+		if err != nil {
+			return err
+		}
+		list = append(list, item+" "+strconv.FormatInt(n, 10))
+	}
+	s.w.StatusData(box.Name, strings.Join(list, " "))
+	return nil
+}
+
+// statusItem gives the value of one item of STATUS.
+func (s *session) statusItem(box storage.Mailbox, item string) (int64, error) {
+	switch item {
+	case "MESSAGES":
+		return int64(box.Messages), nil
+	case "UIDNEXT":
+		return int64(box.UIDNext), nil
+	case "UIDVALIDITY":
+		return int64(box.UIDValidity), nil
+	case "UNSEEN":
+		return int64(box.Unseen), nil
+	case "DELETED":
+		return int64(box.Deleted), nil
+	case "SIZE":
+		return box.Bytes, nil
+	case "APPENDLIMIT":
+		return s.srv.o.MaxMessageSize, nil
+	case "RECENT":
+		return s.countRecent(box)
+	}
+	return 0, protocolError{bad("STATUS item " + strconv.Quote(item) + " is not known")}
+}
+
+// countRecent counts the messages that no session has been told of.
+func (s *session) countRecent(box storage.Mailbox) (int64, error) {
+	ref := storage.Ref{Account: s.account, Mailbox: box.ID}
+	upTo, ok := s.srv.recents.since(ref)
+	if !ok {
+		snap, err := s.srv.o.Store.Snapshot(ref)
+		if err != nil {
+			return 0, err
+		}
+		defer snap.Feed.Close()
+		return int64(len(s.srv.recents.selected(ref, snap, false))), nil
+	}
+	if box.UIDNext <= upTo+1 {
+		return 0, nil
+	}
+	n := int64(0)
+	for _, err := range s.srv.o.Store.Rows(ref, storage.UIDSet{{First: upTo + 1, Last: box.UIDNext - 1}}, storage.ReadOptions{}) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
