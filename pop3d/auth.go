@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"sync"
 
 	"mailstead/internal/logkey"
 )
@@ -107,14 +108,19 @@ func (x *session) login(user, password string) {
 	ended, cancel := x.srv.o.Authenticator.Watch(id)
 	done := make(chan struct{})
 	conn := x.conn
-	go func() {
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
 		select {
 		case <-ended:
 			_ = conn.Close() // the account is disabled, gone, or has another password
 		case <-done:
 		}
-	}()
-	d.unwatch = func() { close(done); cancel() }
+	})
+	d.unwatch = func() {
+		close(done)
+		cancel()
+		watcher.Wait()
+	}
 	x.drop, x.user = d, user
 	log.Info("logged in")
 	x.ok("%d messages (%d octets)", len(d.messages), d.bytes)

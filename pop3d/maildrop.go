@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
 	"strings"
 
@@ -147,7 +148,11 @@ func (x *session) send(arg string, lines int) {
 	if err := x.copyLines(io.NewSectionReader(c, 0, c.Size()), lines); err != nil {
 		// +OK is out: only a broken connection tells the client that this is
 		// not the message.
-		x.srv.o.Logger.Error("message not sent", logkey.Proto, "pop3", logkey.Remote, x.remote.String(), logkey.UID, e.uid, logkey.Err, err)
+		level := slog.LevelError
+		if x.w.Flush() != nil {
+			level = slog.LevelDebug // the client went away
+		}
+		x.srv.o.Logger.Log(x.ctx, level, "message not sent", logkey.Proto, "pop3", logkey.Remote, x.remote.String(), logkey.UID, e.uid, logkey.Err, err)
 		_ = x.conn.Close()
 		x.quit = true
 		return
@@ -178,7 +183,9 @@ func (x *session) copyLines(r io.Reader, lines int) error {
 					return err
 				}
 			}
-			x.w.Write(text)
+			if _, err := x.w.Write(text); err != nil {
+				return err
+			}
 			if whole {
 				x.w.WriteString("\r\n")
 				if inBody {
@@ -187,9 +194,6 @@ func (x *session) copyLines(r io.Reader, lines int) error {
 				inBody = inBody || start && len(text) == 0
 			}
 			start = whole
-			if x.w.Available() < 4<<10 {
-				x.flush()
-			}
 		}
 		if errors.Is(err, io.EOF) {
 			break

@@ -2,6 +2,7 @@ package pop3d
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -50,6 +51,7 @@ func (s *Server) handle(ctx context.Context, c net.Conn) {
 	x := &session{srv: s, ctx: ctx, conn: c, remote: netd.RemoteAddr(c)}
 	x.attach(c)
 	_, x.secure = c.(*tls.Conn)
+	defer func() { _ = x.conn.Close() }() // after STLS: sends the alert; the peer may be gone
 	defer x.release()
 	// A read is what a session waits in: its end interrupts it.
 	stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Unix(1, 0)) })
@@ -67,7 +69,19 @@ func (s *Server) handle(ctx context.Context, c net.Conn) {
 }
 
 func (x *session) attach(c net.Conn) {
-	x.conn, x.r, x.w = c, bufio.NewReaderSize(c, maxAuthLine), bufio.NewWriterSize(c, 16<<10)
+	x.conn, x.r, x.w = c, bufio.NewReaderSize(c, maxAuthLine), bufio.NewWriterSize(timedWriter{c}, 16<<10)
+}
+
+// timedWriter gives every write its own time: a listing or a message may take
+// as long as it likes while the client keeps reading.
+type timedWriter struct{ net.Conn }
+
+// Write implements io.Writer.
+func (w timedWriter) Write(b []byte) (int, error) {
+	if err := w.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(b)
 }
 
 // goodbye says why a session ends that the client did not end.
@@ -86,11 +100,17 @@ func (x *session) goodbye(err error) {
 	x.flush()
 }
 
-// readLine flushes what was answered when nothing more is waiting (RFC 2449
+// readLine flushes what was answered when no whole command is waiting (RFC 2449
 // §6.6: PIPELINING), and reads a line.
 func (x *session) readLine(limit int) (string, error) {
-	if x.r.Buffered() == 0 {
-		x.flush()
+	waiting, err := x.r.Peek(x.r.Buffered())
+	if err != nil {
+		return "", err
+	}
+	if bytes.IndexByte(waiting, '\n') < 0 {
+		if err := x.w.Flush(); err != nil {
+			return "", err
+		}
 	}
 	if err := x.conn.SetReadDeadline(time.Now().Add(x.srv.o.IdleTimeout)); err != nil {
 		return "", err
@@ -109,9 +129,6 @@ func (x *session) readLine(limit int) (string, error) {
 }
 
 func (x *session) flush() {
-	if err := x.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return // closed; the next read tells
-	}
 	_ = x.w.Flush() // an error stays in the writer and ends the session at the next read
 }
 
