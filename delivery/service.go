@@ -5,43 +5,65 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"mailstead/accounts"
 	"mailstead/internal/logkey"
+	"mailstead/internal/spool"
 	"mailstead/mail"
 	"mailstead/storage"
 )
 
-// Deps are what a Service works with; Accounts and Store must be set.
-type Deps struct {
-	Accounts *accounts.DB
-	Store    *storage.Store
-	Logger   *slog.Logger // nil: nothing is logged
+// Directory knows who receives mail; *accounts.DB is one.
+type Directory interface {
+	Resolve(ctx context.Context, addr mail.Address) ([]accounts.Recipient, error)
+	Domains() []accounts.Domain
 }
 
-// Service delivers. It may be used by any goroutine.
-type Service struct{ d Deps }
+// Store keeps mail; *storage.Store is one.
+type Store interface {
+	Append(ctx context.Context, body storage.Body, targets ...storage.Target) ([]storage.Appended, error)
+	Usage(id mail.AccountID) (storage.Usage, error)
+}
 
-// New makes a Service.
+// Deps are what a Service works with. Logger may be nil.
+type Deps struct {
+	Accounts Directory
+	Store    Store
+	Logger   *slog.Logger
+}
+
+// Service delivers messages. Safe for concurrent use.
+type Service struct {
+	d   Deps
+	log *slog.Logger
+}
+
+// New makes a service. It panics without accounts or store.
 func New(d Deps) *Service {
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
+	if d.Accounts == nil || d.Store == nil {
+		panic("delivery: Accounts or Store is missing")
 	}
-	return &Service{d}
+	s := &Service{d: d, log: d.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s
 }
 
 // Verify tells whether a message of size bytes (0: not known) may be addressed
-// to a recipient, so that it can be refused before it is sent. submitter is
-// zero for mail from elsewhere. Errors: those of this package.
+// to a recipient by submitter (0: someone elsewhere). Errors:
+// ErrUnknownRecipient, ErrRelayDenied, ErrRemoteUnsupported, ErrOverQuota; any
+// other is temporary.
 func (s *Service) Verify(ctx context.Context, to mail.Address, size int64, submitter mail.AccountID) error {
-	list, err := s.resolve(ctx, to, submitter)
+	recipients, err := s.resolve(ctx, to, submitter)
 	if err != nil {
 		return err
 	}
-	for _, r := range list {
+	for _, r := range recipients {
 		u, err := s.d.Store.Usage(r.Account)
 		if err != nil {
-			return fmt.Errorf("%w: usage of account %d: %w", ErrUnavailable, r.Account, err)
+			return fmt.Errorf("look up quota of account %d: %w", r.Account, err)
 		}
 		if u.Limit > 0 && u.Bytes+max(size, 1) > u.Limit {
 			return ErrOverQuota
@@ -50,55 +72,91 @@ func (s *Service) Verify(ctx context.Context, to mail.Address, size int64, submi
 	return nil
 }
 
-// resolve finds a recipient's accounts.
-func (s *Service) resolve(ctx context.Context, to mail.Address, submitter mail.AccountID) ([]accounts.Recipient, error) {
-	list, err := s.d.Accounts.Resolve(ctx, to)
+// Deliver puts a message into the INBOX of every recipient, of each account
+// once, and returns when it is durable in all of them; after an error it is in
+// none. Errors: those of Verify, ErrNoSpace, ErrTooBig; any other is temporary.
+func (s *Service) Deliver(ctx context.Context, env Envelope, body Body) (Receipt, error) {
+	targets, err := s.targets(ctx, env)
+	if err != nil {
+		return Receipt{}, err
+	}
+	// RFC 5321 §4.4: final delivery puts the reverse-path into the message.
+	text := spool.Join([]byte("Return-Path: <"+env.From.String()+">\r\n"), body, 0, body.Size())
+	done, err := s.d.Store.Append(ctx, text, targets...)
 	switch {
-	case err == nil:
-		return list, nil
-	case errors.Is(err, accounts.ErrUnknownAddress):
+	case errors.Is(err, storage.ErrOverQuota):
+		return Receipt{}, fmt.Errorf("%w: %w", ErrOverQuota, err)
+	case errors.Is(err, storage.ErrNoSpace):
+		return Receipt{}, fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case errors.Is(err, storage.ErrTooBig):
+		return Receipt{}, fmt.Errorf("%w: %w", ErrTooBig, err)
+	case err != nil:
+		return Receipt{}, fmt.Errorf("store message: %w", err)
+	}
+	for _, a := range done {
+		s.log.DebugContext(ctx, "message stored", logkey.Account, a.Account, logkey.Mailbox, a.Mailbox, logkey.UID, a.UID)
+	}
+	return Receipt{Mailboxes: len(done)}, nil
+}
+
+// targets finds the mailboxes of all recipients.
+func (s *Service) targets(ctx context.Context, env Envelope) ([]storage.Target, error) {
+	if len(env.To) == 0 {
+		return nil, ErrUnknownRecipient
+	}
+	var targets []storage.Target
+	seen := map[mail.AccountID]bool{}
+	for _, to := range env.To {
+		recipients, err := s.resolve(ctx, to, env.Account)
+		if err != nil && len(env.To) > 1 {
+			// All were known when they were named. One that is gone by now must
+			// not make the message bounce for the others: at the next attempt
+			// it is refused when it is named.
+			return nil, fmt.Errorf("%w: recipient %q: %s", ErrUnavailable, to.String(), err.Error())
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range recipients {
+			if !seen[r.Account] {
+				seen[r.Account] = true
+				targets = append(targets, storage.Target{Ref: storage.Ref{Account: r.Account}, OrInbox: true})
+			}
+		}
+	}
+	return targets, nil
+}
+
+// resolve finds the accounts behind a forward-path.
+func (s *Service) resolve(ctx context.Context, to mail.Address, submitter mail.AccountID) ([]accounts.Recipient, error) {
+	if to.Domain == "" && strings.EqualFold(to.Local, "postmaster") {
+		return s.postmaster(ctx)
+	}
+	recipients, err := s.d.Accounts.Resolve(ctx, to)
+	switch {
+	case errors.Is(err, accounts.ErrUnknownAddress), err == nil && len(recipients) == 0:
 		return nil, ErrUnknownRecipient
 	case errors.Is(err, accounts.ErrNotLocal) && submitter != 0:
 		return nil, ErrRemoteUnsupported
 	case errors.Is(err, accounts.ErrNotLocal):
 		return nil, ErrRelayDenied
+	case err != nil:
+		return nil, fmt.Errorf("resolve %q: %w", to.String(), err)
 	}
-	return nil, fmt.Errorf("%w: resolve %q: %w", ErrUnavailable, to, err)
+	return recipients, nil
 }
 
-// Deliver puts a message into the INBOX of every account that its recipients
-// lead to, once each, all or none. It returns without error only when the
-// message is durable in all of them.
-func (s *Service) Deliver(ctx context.Context, env Envelope, body Body) (Receipt, error) {
-	have := map[mail.AccountID]bool{}
-	var targets []storage.Target
-	for _, to := range env.To {
-		list, err := s.resolve(ctx, to, env.Account)
-		if err != nil {
-			return Receipt{}, err
+// postmaster finds who reads "<postmaster>" without a domain (RFC 5321 §4.5.1):
+// the postmaster of the first domain that has one.
+func (s *Service) postmaster(ctx context.Context) ([]accounts.Recipient, error) {
+	for _, d := range s.d.Accounts.Domains() {
+		r, err := s.d.Accounts.Resolve(ctx, mail.Address{Local: "postmaster", Domain: d.Name})
+		if err == nil && len(r) > 0 {
+			return r, nil
 		}
-		for _, r := range list {
-			if !have[r.Account] {
-				have[r.Account] = true
-				targets = append(targets, storage.Target{Ref: storage.Ref{Account: r.Account}, OrInbox: true})
-			}
+		if err != nil && !errors.Is(err, accounts.ErrUnknownAddress) {
+			return nil, fmt.Errorf("resolve postmaster: %w", err)
 		}
 	}
-	if len(targets) == 0 {
-		return Receipt{}, ErrUnknownRecipient
-	}
-	_, err := s.d.Store.Append(ctx, body, targets...)
-	switch {
-	case err == nil:
-	case errors.Is(err, storage.ErrOverQuota):
-		return Receipt{}, ErrOverQuota
-	case errors.Is(err, storage.ErrNoSpace):
-		return Receipt{}, ErrNoSpace
-	case errors.Is(err, storage.ErrTooBig):
-		return Receipt{}, ErrTooBig
-	default:
-		return Receipt{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	s.d.Logger.Debug("message stored", logkey.Size, body.Size(), logkey.Count, len(targets))
-	return Receipt{Mailboxes: len(targets)}, nil
+	return nil, ErrUnknownRecipient
 }
