@@ -12,6 +12,7 @@ import (
 
 // verbs is the command line.
 type verbs struct {
+	Demo    demoVerb    `cmd:"" help:"Serve a demonstration with two accounts on loopback."`
 	Check   checkVerb   `cmd:"" help:"Verify every invariant of a store that no server has open."`
 	Version versionVerb `cmd:"" help:"Print the version."`
 }
