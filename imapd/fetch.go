@@ -131,11 +131,13 @@ func (f *fetching) one(row storage.Row) error {
 	marks := f.needs.seen && row.Flags&storage.Seen == 0
 	if marks {
 		row.Flags |= storage.Seen
-		f.unseen = append(f.unseen, storage.UIDRange{First: row.UID, Last: row.UID})
-		f.pending++
 	}
 	if err := f.write(row, pieces, marks); err != nil {
 		return fatal{err}
+	}
+	if marks {
+		f.unseen = append(f.unseen, storage.UIDRange{First: row.UID, Last: row.UID})
+		f.pending++
 	}
 	return nil
 }

@@ -11,11 +11,18 @@ import (
 // maxDone is the longest line that may end IDLE.
 const maxDone = 64
 
+// errMailboxGone ends a session whose mailbox was deleted; BYE is said.
+var errMailboxGone = errors.New("selected mailbox was deleted")
+
 // idle is RFC 9051 §6.3.13: changes are announced as they happen, until the
 // client says DONE. Meanwhile a second goroutine reads.
 func (s *session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 	if err := s.continuation("idling"); err != nil {
 		return reply{}, fatal{err}
+	}
+	// What a FETCH before had to hold back can be told now.
+	if err := s.announceNow(); err != nil {
+		return reply{}, err
 	}
 	type input struct {
 		line []byte
@@ -45,7 +52,7 @@ func (s *session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 			return reply{}, fatal{context.Cause(ctx)}
 		case <-s.wake():
 		}
-		if err := s.announceNow(); err != nil || s.leaving {
+		if err := s.announceNow(); err != nil {
 			s.conn.interrupt()
 			finish()
 			return reply{}, err
@@ -61,21 +68,25 @@ func (s *session) wake() <-chan struct{} {
 	return s.view.feed.Wake()
 }
 
+// announceNow announces without waiting for a command.
 func (s *session) announceNow() error {
+	if s.view == nil {
+		return nil
+	}
 	if err := s.announce(true); err != nil {
 		return err
 	}
 	if err := s.w.Flush(); err != nil {
 		return fatal{err}
 	}
+	if s.leaving {
+		return fatal{errMailboxGone}
+	}
 	return nil
 }
 
 // idleEnded answers what the client has said in IDLE.
 func (s *session) idleEnded(line []byte, err error) (reply, error) {
-	if errors.Is(err, wire.ErrTooLong) {
-		return reply{}, fatal{err}
-	}
 	if err != nil {
 		return reply{}, fatal{err}
 	}

@@ -104,21 +104,12 @@ func matches(pattern, name string) bool {
 	if wire.MatchPattern(pattern, name, '/') {
 		return true
 	}
-	first, rest, more := strings.Cut(name, "/")
-	if first != "INBOX" {
-		return false
+	const inbox = "INBOX"
+	if name == inbox {
+		return wire.MatchPattern(strings.ToUpper(pattern), name, '/')
 	}
-	p, below, deeper := strings.Cut(pattern, "/")
-	p = strings.ToUpper(p)
-	switch {
-	case !more && !deeper:
-		return wire.MatchPattern(p, first, '/')
-	case more && deeper:
-		return wire.MatchPattern(p+"/"+below, first+"/"+rest, '/')
-	case more: // "inbox*"
-		return wire.MatchPattern(p, "INBOX/"+strings.ToUpper(rest), '/') && strings.HasSuffix(p, "*") && len(strings.TrimRight(p, "*%")) <= len("INBOX")
-	}
-	return false
+	return strings.HasPrefix(name, inbox+"/") && len(pattern) >= len(inbox) && strings.EqualFold(pattern[:len(inbox)], inbox) &&
+		wire.MatchPattern(inbox+pattern[len(inbox):], name, '/')
 }
 
 // list is RFC 9051 §6.3.9, with RFC 6154's options.

@@ -29,9 +29,6 @@ type piece struct {
 	nul    bool // may hold NUL
 }
 
-// fromBytes is a piece that is in memory.
-func fromBytes(b []byte) piece { return piece{size: int64(len(b)), reader: bytes.NewReader(b)} }
-
 // fromRange is a piece of the message itself.
 func fromRange(r io.ReaderAt, from, to int64) piece {
 	return piece{size: max(to-from, 0), reader: io.NewSectionReader(r, from, max(to-from, 0))}
@@ -83,7 +80,7 @@ func pieceOf(m *mail.Message, body storage.Content, i wire.FetchItem) (piece, er
 		return fromRange(body, m.Root.BodyStart, m.Root.End), nil
 	}
 	if fromCache(m, i) {
-		return headerFields(bytes.NewReader(m.Fields), int64(len(m.Fields)), i)
+		return headerFields(bytes.NewReader(m.Fields), 0, int64(len(m.Fields)), i)
 	}
 	return section(m, body, i)
 }
@@ -116,27 +113,45 @@ func section(m *mail.Message, body storage.Content, i wire.FetchItem) (piece, er
 	if len(i.Fields) == 0 {
 		return fromRange(body, part.HeaderStart, part.BodyStart), nil
 	}
-	size := part.BodyStart - part.HeaderStart
-	return headerFields(io.NewSectionReader(body, part.HeaderStart, size), size, i)
+	return headerFields(body, part.HeaderStart, part.BodyStart-part.HeaderStart, i)
 }
 
-// headerFields picks fields out of a header. The result ends with the empty
-// line.
-func headerFields(header io.Reader, size int64, i wire.FetchItem) (piece, error) {
-	raw, err := io.ReadAll(io.LimitReader(header, min(size, maxHeader)))
-	if err != nil {
+// headerFields picks fields out of the header at from, which is size bytes
+// long. The result ends with an empty line. Only the fields' places are kept.
+func headerFields(r io.ReaderAt, from, size int64, i wire.FetchItem) (piece, error) {
+	raw := make([]byte, min(size, maxHeader))
+	if n, err := r.ReadAt(raw, from); err != nil && n < len(raw) {
 		return piece{}, err
 	}
-	var out []byte
-	for f := range mail.HeaderFields(raw) {
-		if slices.ContainsFunc(i.Fields, f.Is) != i.Not {
-			out = append(out, f.Raw...)
+	var p piece
+	var readers []io.Reader
+	add := func(reader io.Reader, size int64) {
+		readers, p.size = append(readers, reader), p.size+size
+	}
+	start, end := 0, 0 // fields that follow each other
+	flush := func() {
+		if end > start {
+			add(io.NewSectionReader(r, from+int64(start), int64(end-start)), int64(end-start))
 		}
 	}
-	if n := len(out); n > 0 && out[n-1] != '\n' {
-		out = append(out, "\r\n"...)
+	for f := range mail.HeaderFields(raw) {
+		if slices.ContainsFunc(i.Fields, f.Is) == i.Not {
+			continue
+		}
+		if f.Start != end {
+			flush()
+			start = f.Start
+		}
+		end = f.End
 	}
-	return fromBytes(append(out, "\r\n"...)), nil
+	flush()
+	tail := "\r\n"
+	if end > 0 && raw[end-1] != '\n' {
+		tail = "\r\n\r\n"
+	}
+	add(strings.NewReader(tail), int64(len(tail)))
+	p.reader = io.MultiReader(readers...)
+	return p, nil
 }
 
 // binary finds the decoded bytes of BINARY[...] (RFC 9051 §6.4.5.2). They are
