@@ -23,7 +23,7 @@ import (
 // demoVerb is mailstead demo.
 type demoVerb struct {
 	Dir      string `help:"Data directory, kept and opened again; without it a temporary one, removed at the end."`
-	PortBase int    `default:"2000" help:"Ports are this and 525 (smtp), 587 (submission), 465 (submissions), 110 (pop3), 995 (pop3s)."`
+	PortBase int    `default:"2000" help:"Ports are this and 525 (smtp), 587 (submission), 465 (submissions), 143 (imap), 993 (imaps), 110 (pop3), 995 (pop3s)."`
 	JSON     bool   `name:"json" help:"Print accounts and ports as one JSON object once everything listens."`
 }
 
@@ -46,7 +46,7 @@ func demoPorts() []struct {
 	return []struct {
 		name   string
 		offset int
-	}{{"smtp", 525}, {"submission", 587}, {"submissions", 465}, {"pop3", 110}, {"pop3s", 995}}
+	}{{"smtp", 525}, {"submission", 587}, {"submissions", 465}, {"imap", 143}, {"imaps", 993}, {"pop3", 110}, {"pop3s", 995}}
 }
 
 // Run is called by kong.
@@ -173,10 +173,11 @@ func (v *demoVerb) tell(std streams, dir string, ports map[string]int) error {
 		fmt.Fprintf(std.out, "  %-12s %d\n", p.name, ports[p.name])
 	}
 	_, err := fmt.Fprintf(std.out, `
-Send a mail from bob to alice, and fetch it:
+Send a mail from bob to alice, read it by IMAP, fetch it by POP3:
 
   printf 'From: bob@example.test\nTo: alice@example.test\nSubject: hello\n\nIt works.\n' | curl -s --crlf smtp://127.0.0.1:%d --user bob@example.test:bob-password --mail-from bob@example.test --mail-rcpt alice@example.test -T -
+  curl -s 'imap://127.0.0.1:%d/INBOX;MAILINDEX=1' --user alice@example.test:alice-password
   curl -s pop3://127.0.0.1:%d/1 --user alice@example.test:alice-password
-`, ports["submission"], ports["pop3"])
+`, ports["submission"], ports["imap"], ports["pop3"])
 	return err
 }

@@ -13,6 +13,7 @@ import (
 
 	"mailstead/accounts"
 	"mailstead/delivery"
+	"mailstead/imapd"
 	"mailstead/internal/netd"
 	"mailstead/mail"
 	"mailstead/pop3d"
@@ -64,6 +65,18 @@ type door interface {
 	Shutdown(context.Context) error
 }
 
+// imapLogin implements imapd.Authenticator.
+type imapLogin struct{ login }
+
+// Login implements imapd.Authenticator.
+func (l imapLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
+	a, err := l.authenticate(ctx, user, password, from, imapd.ErrBadCredentials, imapd.ErrThrottled)
+	return a.ID, err
+}
+
+// Watch implements imapd.Authenticator.
+func (l imapLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
+
 // settings are what a suite is made of.
 type settings struct {
 	dir        string
@@ -111,7 +124,11 @@ func (s settings) doors(db *accounts.DB, store *storage.Store) map[string]door {
 		Limits: netd.Limits{PerAddress: 50, Total: 1000}}
 	pops := pop
 	pops.ImplicitTLS = true
-	return map[string]door{"smtp": smtpd.New(mta), "submission": smtpd.New(msa), "submissions": smtpd.New(msas), "pop3": pop3d.New(pop), "pop3s": pop3d.New(pops)}
+	imap := imapd.Options{Authenticator: imapLogin{login{db}}, Store: store, TLS: getTLS, AllowInsecureAuth: s.plainLogin, Hostname: s.hostname, Logger: s.log,
+		MaxMessageSize: smtpd.DefaultMaxMessageSize, Limits: netd.Limits{PerAddress: 50, Total: 2000}}
+	imaps := imap
+	imaps.ImplicitTLS = true
+	return map[string]door{"imap": imapd.New(imap), "imaps": imapd.New(imaps), "smtp": smtpd.New(mta), "submission": smtpd.New(msa), "submissions": smtpd.New(msas), "pop3": pop3d.New(pop), "pop3s": pop3d.New(pops)}
 }
 
 // serve takes connections for a door.
