@@ -1,14 +1,11 @@
 package imapd
 
 import (
-	"context"
 	"encoding/base64"
 	"io"
-	"iter"
 	"mime/quotedprintable"
 
 	"mailstead/mail"
-	"mailstead/storage"
 )
 
 // findPart finds a part by its number (RFC 9051 §6.4.5.1): the parts of a
@@ -40,23 +37,29 @@ func decodedReader(p *mail.Part, r io.ReaderAt) io.Reader {
 	raw := io.NewSectionReader(r, p.BodyStart, p.End-p.BodyStart)
 	switch p.Encoding {
 	case "base64":
-		return base64.NewDecoder(base64.StdEncoding, raw)
+		return base64.NewDecoder(base64.RawStdEncoding, base64Only{raw})
 	case "quoted-printable":
 		return quotedprintable.NewReader(raw)
 	}
 	return raw
 }
 
-// searcher is the store's search.
-type searcher interface {
-	Search(ctx context.Context, ref storage.Ref, q storage.Query, o storage.Order) iter.Seq2[storage.Row, error]
-}
+// base64Only drops what is no base64 (RFC 2045 §6.8: it must be ignored), the
+// padding too.
+type base64Only struct{ r io.Reader }
 
-func searchStore(ctx context.Context, s *storage.Store, ref storage.Ref, q storage.Query, o storage.Order) iter.Seq2[storage.Row, error] {
-	if s, ok := any(s).(searcher); ok {
-		return s.Search(ctx, ref, q, o)
-	}
-	return func(yield func(storage.Row, error) bool) {
-		yield(storage.Row{}, protocolError{no("CANNOT", "Searching is not possible")})
+func (f base64Only) Read(b []byte) (int, error) {
+	for {
+		n, err := f.r.Read(b)
+		k := 0
+		for _, c := range b[:n] {
+			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
+				b[k] = c
+				k++
+			}
+		}
+		if k > 0 || err != nil {
+			return k, err
+		}
 	}
 }

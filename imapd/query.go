@@ -40,8 +40,10 @@ func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, erro
 		q.HasNot = storage.Seen
 	case "OLD":
 		q.Not = []storage.Query{v.recentQuery()}
-	case "KEYWORD", "UNKEYWORD":
-		flagQuery(&q, k)
+	case "KEYWORD":
+		q.Keyword = []string{k.Value}
+	case "UNKEYWORD":
+		q.NoKeyword = []string{k.Value}
 	case "HEADER":
 		q.Header = []storage.HeaderMatch{{Field: k.Field, Value: k.Value}}
 	case "BODY":
@@ -87,21 +89,6 @@ func simpleQuery(q *storage.Query, k wire.SearchKey) {
 		q.SentSince = k.Date
 	default:
 		panic("search key " + k.Name + " has no query")
-	}
-}
-
-// flagQuery is KEYWORD and UNKEYWORD; some clients name system flags there.
-func flagQuery(q *storage.Query, k wire.SearchKey) {
-	bit, system := flagBit(imap.Flag(k.Value))
-	switch {
-	case system && k.Name == "KEYWORD":
-		q.Has = bit
-	case system:
-		q.HasNot = bit
-	case k.Name == "KEYWORD":
-		q.Keyword = []string{k.Value}
-	default:
-		q.NoKeyword = []string{k.Value}
 	}
 }
 

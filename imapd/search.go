@@ -68,7 +68,7 @@ func (s *session) find(ctx context.Context, q storage.Query, orders []storage.Or
 	q.UIDs = append(slices.Clone(q.UIDs), storage.UIDSet{{First: v.uids[0], Last: v.uids[len(v.uids)-1]}})
 	var found []storage.UID
 	for _, o := range orders {
-		for row, err := range searchStore(ctx, s.srv.o.Store, v.ref, q, o) {
+		for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {
 			if err != nil {
 				return nil, err
 			}

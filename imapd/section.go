@@ -2,6 +2,8 @@ package imapd
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -176,6 +178,9 @@ func binary(m *mail.Message, body storage.Content, path []int) (piece, error) {
 	}
 	count := &counter{}
 	if _, err := io.Copy(count, decodedReader(part, body)); err != nil {
+		if _, corrupt := errors.AsType[base64.CorruptInputError](err); corrupt || strings.HasPrefix(err.Error(), "quotedprintable: ") {
+			return piece{}, errUnknownEncoding
+		}
 		return piece{}, err
 	}
 	return piece{size: count.size, nul: count.nul, reader: decodedReader(part, body)}, nil
