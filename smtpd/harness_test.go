@@ -220,4 +220,14 @@ func (s *suite) tlsConfig() *tls.Config {
 	return &tls.Config{RootCAs: s.roots, ServerName: "localhost"}
 }
 
+// delivered waits for nothing: a reply has been read, so the message is there.
+func (s *suite) delivered(t testing.TB, want int) []taken {
+	t.Helper()
+	got := s.deliver.all()
+	if len(got) != want {
+		t.Fatalf("got %d messages delivered, want %d", len(got), want)
+	}
+	return got
+}
+
 func noTLS() *tls.Config { return nil }

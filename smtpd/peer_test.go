@@ -36,6 +36,15 @@ func (s *suite) dial(t testing.TB) *peer {
 	return p
 }
 
+// greeted connects and says EHLO.
+func (s *suite) greeted(t testing.TB) *peer {
+	t.Helper()
+	p := s.dial(t)
+	p.want("220 mx.example.test ESMTP*")
+	p.do("EHLO client.test", "250 *")
+	return p
+}
+
 // secure upgrades to TLS.
 func (p *peer) secure() {
 	p.t.Helper()
@@ -51,6 +60,11 @@ func (p *peer) raw(s string) {
 	if _, err := io.WriteString(p.c, s); err != nil {
 		p.t.Fatalf("send %.60q: %v", s, err)
 	}
+}
+
+func (p *peer) send(line string) {
+	p.t.Helper()
+	p.raw(line + "\r\n")
 }
 
 // line reads one line.
@@ -82,6 +96,15 @@ func (p *peer) want(pattern string) {
 	p.t.Helper()
 	if got := p.reply(); !match(pattern, got) {
 		p.t.Fatalf("got %q, want %q", got, pattern)
+	}
+}
+
+// do says a line and wants a reply.
+func (p *peer) do(line, pattern string) {
+	p.t.Helper()
+	p.send(line)
+	if got := p.reply(); !match(pattern, got) {
+		p.t.Fatalf("%.60q: got %q, want %q", line, got, pattern)
 	}
 }
 
