@@ -194,8 +194,8 @@ func (c *conn) drain() {
 // cut ends a connection that did not go by itself.
 func (c *conn) cut() { _ = c.Conn.Close() }
 
-// wait notes what the connection waits for, for at most d; false when it
-// should rather end.
+// wait notes what the connection waits for, for at most d; false when the
+// server is shutting down, and so it should rather end.
 func (c *conn) wait(w waiting, d time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -204,7 +204,8 @@ func (c *conn) wait(w waiting, d time.Duration) bool {
 		c.waiting = forUs
 		return false
 	}
-	return c.Conn.SetReadDeadline(time.Now().Add(d)) == nil
+	_ = c.Conn.SetReadDeadline(time.Now().Add(d)) // of a connection that is gone the next read tells
+	return true
 }
 
 // busy ends a wait.

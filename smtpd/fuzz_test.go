@@ -19,7 +19,10 @@ import (
 )
 
 // anything takes every message and every login.
-type anything struct{ t testing.TB }
+type anything struct {
+	t     testing.TB
+	taken *int
+}
 
 func (anything) Verify(context.Context, mail.Address, int64, mail.AccountID) error { return nil }
 
@@ -34,6 +37,7 @@ func (a anything) Deliver(_ context.Context, env delivery.Envelope, body deliver
 	if strings.Contains(strings.ReplaceAll(string(b), "\r\n", ""), "\n") || strings.Contains(strings.ReplaceAll(string(b), "\r\n", ""), "\r") {
 		a.t.Errorf("got a bare CR or LF in %q", b)
 	}
+	*a.taken++
 	return delivery.Receipt{Mailboxes: 1}, nil
 }
 
@@ -43,12 +47,16 @@ func (anything) Authenticate(context.Context, string, string, netip.Addr) (Ident
 
 func (anything) MayUse(mail.AccountID, mail.Address) bool { return true }
 
+// wholeSession ends in a message, on either kind of port.
+const wholeSession = "EHLO c\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 3\r\nFroBDAT 13 LAST\r\nm: a@b.test\r\n"
+
 // FuzzSession sends any bytes and wants replies, one form of message only, and
 // an end.
 func FuzzSession(f *testing.F) {
 	for _, seed := range []string{
 		"EHLO c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nA: b\r\n\r\n.\r\nQUIT\r\n",
-		"EHLO c\r\nMAIL FROM:<a@b.test> SIZE=1 SMTPUTF8 BODY=8BITMIME\r\nRCPT TO:<c@d.test>\r\nBDAT 3\r\nA: BDAT 4 LAST\r\nb\r\n\r\n",
+		"EHLO c\r\nMAIL FROM:<a@b.test> SIZE=1 SMTPUTF8 BODY=8BITMIME\r\nRCPT TO:<c@d.test>\r\nBDAT 3\r\nA: BDAT 5 LAST\r\nb\r\n\r\n",
+		wholeSession,
 		"EHLO c\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\nFrom: a@b.test\r\nBcc: x\r\n y\r\n\r\n.\r\n",
 		"EHLO c\r\nAUTH LOGIN\r\nYQ==\r\nYg==\r\nRSET\r\nNOOP\r\nVRFY x\r\nHELP\r\n",
 		"EHLO c\r\nAUTH LOGIN\r\n\n*\r\n",
@@ -61,7 +69,9 @@ func FuzzSession(f *testing.F) {
 		f.Add([]byte(seed), true)
 	}
 	f.Fuzz(func(t *testing.T, input []byte, submission bool) {
-		o := Options{Hostname: "mx.test", AllowInsecureAuth: true, MaxMessageSize: 1000, Deliverer: anything{t}, Authenticator: anything{t}}
+		taken := 0
+		all := anything{t, &taken}
+		o := Options{Hostname: "mx.test", AllowInsecureAuth: true, MaxMessageSize: 1000, Deliverer: all, Authenticator: all}
 		if submission {
 			o.Role = Submission
 		}
@@ -79,6 +89,9 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("after %q: %v", replies, err)
 		}
 		checkReplies(t, replies)
+		if string(input) == wholeSession && taken != 1 {
+			t.Errorf("got %d messages delivered, want 1: this fuzzes nothing", taken)
+		}
 		if err := s.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
