@@ -31,7 +31,7 @@ func (s *session) Auth(mechanism string) (sasl.Server, error) {
 	case s.tx.active:
 		return nil, refusal(authInMail)
 	case !s.mayLogin():
-		return nil, refusal(tlsFirst)
+		return nil, s.refuse("login failed", refusal(tlsFirst))
 	case mechanism == "PLAIN":
 		return &plainExchange{s: s}, nil
 	case mechanism == "LOGIN":

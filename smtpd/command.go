@@ -224,6 +224,7 @@ func (c *conn) checkSize(arg string) {
 			continue
 		}
 		if n, err := strconv.ParseInt(p[5:], 10, 64); err != nil || n > c.srv.o.MaxMessageSize {
+			c.log.Info("message refused", logkey.Size, n, logkey.Code, 552, logkey.Err, tooBig)
 			c.answer(tooBig)
 			return
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"path"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,6 +20,8 @@ type peer struct {
 	s  *suite
 	c  net.Conn
 	br *bufio.Reader
+
+	inHello bool // the last line began or went on with a reply to EHLO
 }
 
 // dial connects and reads nothing.
@@ -78,7 +81,24 @@ func (p *peer) line() string {
 	if !ok {
 		p.t.Fatalf("got %q, want a line that ends in CR LF", l)
 	}
+	p.wantStatus(l)
 	return l
+}
+
+var enhanced = regexp.MustCompile(`^([245])\d\d[ -]([245])\.\d{1,3}\.\d{1,3} .`)
+
+// wantStatus wants an enhanced status code in each reply but the greeting, those
+// to EHLO and HELO, and questions (RFC 2034 §4).
+func (p *peer) wantStatus(l string) {
+	p.t.Helper()
+	hello := p.inHello || strings.HasPrefix(l, "250-mx.example.test") || l == "250 mx.example.test"
+	p.inHello = hello && strings.HasPrefix(l, "250-")
+	if hello || strings.HasPrefix(l, "220 mx.example.test ") || strings.HasPrefix(l, "3") {
+		return
+	}
+	if m := enhanced.FindStringSubmatch(l); m == nil || m[1] != m[2] {
+		p.t.Errorf("got %q, want a status code that fits", l)
+	}
 }
 
 // reply reads a whole reply and gives its last line.
