@@ -254,12 +254,18 @@ type watchers struct {
 }
 
 // Watch gives a channel that is closed when the account is disabled, removed or
-// gets another password; call cancel when it is not needed any more.
+// gets another password, at once when it is disabled or gone already; call
+// cancel when it is not needed any more.
 func (db *DB) Watch(id mail.AccountID) (ended <-chan struct{}, cancel func()) {
 	w := &db.watchers
 	c := make(chan struct{})
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// Looked up under the lock: end takes it after the snapshot has changed.
+	if r := db.current.Load().accounts[id]; r == nil || r.Disabled {
+		close(c)
+		return c, func() {}
+	}
 	if w.by == nil {
 		w.by = map[mail.AccountID]map[chan struct{}]bool{}
 	}

@@ -94,14 +94,14 @@ func (x *session) login(user, password string) {
 		}
 		return
 	}
-	if !x.srv.lock(id) {
+	if !x.srv.o.Maildrops.lock(id) {
 		log.Info("maildrop in use")
 		x.fail("IN-USE", "the maildrop is open in another session")
 		return
 	}
 	d, err := openMaildrop(x.srv.o.Store, id)
 	if err != nil {
-		x.srv.unlock(id)
+		x.srv.o.Maildrops.unlock(id)
 		x.trouble("open maildrop", err)
 		return
 	}

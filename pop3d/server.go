@@ -46,17 +46,27 @@ type Options struct {
 	// IdleTimeout ends a session that says nothing; 0 means 10 minutes, the
 	// least RFC 1939 §3 allows.
 	IdleTimeout time.Duration
-	Hostname    string
-	Logger      *slog.Logger
+	// Maildrops are shared by servers of the same store; nil: this server is the
+	// only one.
+	Maildrops *Maildrops
+	Hostname  string
+	Logger    *slog.Logger
 }
+
+// Maildrops remembers which maildrops are locked (RFC 1939 §4). It may be used
+// by any goroutine.
+type Maildrops struct {
+	mu     sync.Mutex
+	locked map[mail.AccountID]bool
+}
+
+// NewMaildrops has none locked.
+func NewMaildrops() *Maildrops { return &Maildrops{locked: map[mail.AccountID]bool{}} }
 
 // Server is a POP3 server. Its methods may be called by any goroutine.
 type Server struct {
 	o   Options
 	net *netd.Server
-
-	mu    sync.Mutex
-	drops map[mail.AccountID]bool // maildrops in use
 }
 
 // New makes a server; Serve it.
@@ -67,7 +77,10 @@ func New(o Options) *Server {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, drops: map[mail.AccountID]bool{}}
+	if o.Maildrops == nil {
+		o.Maildrops = NewMaildrops()
+	}
+	s := &Server{o: o}
 	n := netd.Options{Proto: "pop3", Logger: o.Logger, Limits: o.Limits, Refuse: []byte("-ERR [SYS/TEMP] too many connections\r\n"), Handler: s.handle}
 	if o.ImplicitTLS {
 		n.TLS = o.TLS
@@ -84,18 +97,18 @@ func (s *Server) Serve(ln net.Listener) error { return s.net.Serve(ln) }
 func (s *Server) Shutdown(ctx context.Context) error { return s.net.Shutdown(ctx) }
 
 // lock takes an account's maildrop.
-func (s *Server) lock(id mail.AccountID) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.drops[id] {
+func (m *Maildrops) lock(id mail.AccountID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.locked[id] {
 		return false
 	}
-	s.drops[id] = true
+	m.locked[id] = true
 	return true
 }
 
-func (s *Server) unlock(id mail.AccountID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.drops, id)
+func (m *Maildrops) unlock(id mail.AccountID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.locked, id)
 }

@@ -156,7 +156,7 @@ func (x *session) release() {
 		return
 	}
 	x.drop.unwatch()
-	x.srv.unlock(x.drop.account)
+	x.srv.o.Maildrops.unlock(x.drop.account)
 	x.srv.o.Logger.Info("session ended", logkey.Proto, "pop3", logkey.Remote, x.remote.String(), logkey.Account, x.user,
 		"retrieved", x.drop.retrieved, "deleted", x.drop.deleted, logkey.Size, x.drop.sent)
 }

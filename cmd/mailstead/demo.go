@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"os/signal"
@@ -14,16 +13,15 @@ import (
 	"syscall"
 	"time"
 
-	"mailstead/accounts"
+	"mailstead/admin"
+	"mailstead/cmd/mailstead/internal/config"
 	"mailstead/internal/netd"
-	"mailstead/mail"
-	"mailstead/storage"
 )
 
 // demoVerb is mailstead demo.
 type demoVerb struct {
-	Dir      string `help:"Data directory, kept and opened again; without it a temporary one, removed at the end."`
-	PortBase int    `default:"2000" help:"Ports are this and 525 (smtp), 587 (submission), 465 (submissions), 143 (imap), 993 (imaps), 110 (pop3), 995 (pop3s)."`
+	Dir      string `help:"Data directory, kept and opened again; without it a temporary one, removed at the end." type:"path"`
+	PortBase int    `default:"2000" help:"Ports are this and 525 (smtp), 587 (submission), 465 (submissions), 143 (imap), 993 (imaps), 110 (pop3), 995 (pop3s); 0: any that are free."`
 	JSON     bool   `name:"json" help:"Print accounts and ports as one JSON object once everything listens."`
 }
 
@@ -38,17 +36,6 @@ func demoAccounts() [][2]string {
 	return [][2]string{{"alice@" + demoDomain, "alice-password"}, {"bob@" + demoDomain, "bob-password"}}
 }
 
-// demoPorts are the doors of the demo and what is added to the port base.
-func demoPorts() []struct {
-	name   string
-	offset int
-} {
-	return []struct {
-		name   string
-		offset int
-	}{{"smtp", 525}, {"submission", 587}, {"submissions", 465}, {"imap", 143}, {"imaps", 993}, {"pop3", 110}, {"pop3s", 995}}
-}
-
 // Run is called by kong.
 func (v *demoVerb) Run(std streams) (err error) {
 	dir := v.Dir
@@ -60,95 +47,98 @@ func (v *demoVerb) Run(std streams) (err error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	u, err := v.prepare(ctx, dir, std)
+	c, err := v.config(dir)
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, len(u.doors))
-	ports := map[string]int{}
-	for i, p := range demoPorts() {
-		ports[p.name] = u.ports[i].Addr().(*net.TCPAddr).Port
-		u.serve(p.name, u.ports[i], failed)
+	log, level, err := newLogger(std.err, c.Log)
+	if err != nil {
+		return err
 	}
-	if err = v.tell(std, dir, ports); err == nil {
-		select {
-		case <-ctx.Done():
-		case err = <-failed:
-		}
+	u, err := open(c, log, level)
+	if err != nil {
+		return err
+	}
+	if err = fillDemo(ctx, u.service); err == nil {
+		err = v.taken(u.start(ctx))
+	}
+	if err == nil {
+		err = v.tell(std, dir, u.demoPorts())
+	}
+	if err == nil {
+		err = u.wait(ctx, nil, nil)
 	}
 	stop() // a second signal ends the process at once
-	grace, cancel := context.WithTimeout(context.Background(), demoGrace)
-	defer cancel()
-	return errors.Join(err, u.close(grace))
+	return errors.Join(err, u.finish())
 }
 
-// prepare opens the data directory, fills it, and listens.
-func (v *demoVerb) prepare(ctx context.Context, dir string, std streams) (*suite, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "tls"), 0o700); err != nil {
+// taken says what to do about a port that something else listens on.
+func (v *demoVerb) taken(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EACCES) {
+		return &hinted{err, fmt.Sprintf("choose other ports with --port-base, like --port-base %d, or any free ones with --port-base 0", v.PortBase+10000)}
+	}
+	return err
+}
+
+// config is the demo's configuration: everything on loopback, a certificate
+// signed by itself.
+func (v *demoVerb) config(dir string) (*config.Config, error) {
+	c := config.Default()
+	c.Hostname, c.DataDir, c.AllowInsecureLogin, c.ShutdownGrace = "localhost", dir, true, config.Duration(demoGrace)
+	c.Log.Level, c.SMTP.GreetDelay = "warn", 0
+	tls := filepath.Join(dir, "tls")
+	c.TLS = config.TLS{CertFile: filepath.Join(tls, "cert.pem"), KeyFile: filepath.Join(tls, "key.pem")}
+	at := func(offset int) []string {
+		if v.PortBase == 0 {
+			offset = 0
+		}
+		return []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(v.PortBase+offset))}
+	}
+	c.SMTP.Listen, c.Submission.Listen, c.Submission.ListenTLS = at(525), at(587), at(465)
+	c.IMAP.Listen, c.IMAP.ListenTLS, c.POP3.Listen, c.POP3.ListenTLS = at(143), at(993), at(110), at(995)
+	if v.PortBase < 0 || v.PortBase > 65535-995 {
+		return nil, fmt.Errorf("port base %d: must be 0 to %d: %w", v.PortBase, 65535-995, errUsage)
+	}
+	if err := os.MkdirAll(tls, 0o700); err != nil {
 		return nil, err
 	}
-	cert, key := filepath.Join(dir, "tls", "cert.pem"), filepath.Join(dir, "tls", "key.pem")
-	if _, err := os.Stat(cert); errors.Is(err, os.ErrNotExist) {
-		if err := netd.WriteSelfSigned(cert, key, "localhost", "127.0.0.1", "::1"); err != nil {
-			return nil, err
-		}
+	if _, err := os.Stat(c.TLS.CertFile); errors.Is(err, os.ErrNotExist) {
+		return &c, netd.WriteSelfSigned(c.TLS.CertFile, c.TLS.KeyFile, "localhost", "127.0.0.1", "::1")
 	}
-	certs, err := netd.LoadCertificates(cert, key)
-	if err != nil {
-		return nil, err
-	}
-	u, err := open(settings{dir: dir, hostname: "localhost", certs: certs, plainLogin: true, log: slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelWarn}))})
-	if err != nil {
-		return nil, err
-	}
-	err = fillDemo(ctx, u.accounts, u.store)
-	for _, p := range demoPorts() {
-		if err != nil {
-			break
-		}
-		var ln net.Listener
-		port := 0
-		if v.PortBase != 0 {
-			port = v.PortBase + p.offset
-		}
-		if ln, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
-			err = fmt.Errorf("listen for %s: %w; choose other ports with --port-base", p.name, err)
-			break
-		}
-		u.ports = append(u.ports, ln)
-	}
-	if err != nil {
-		return nil, errors.Join(err, u.close(ctx))
-	}
-	return u, nil
+	return &c, nil
 }
 
 // fillDemo makes what is missing of the demo's domain and accounts.
-func fillDemo(ctx context.Context, db *accounts.DB, store *storage.Store) error {
-	if _, err := db.AddDomain(ctx, demoDomain); err != nil && !errors.Is(err, accounts.ErrExists) {
+func fillDemo(ctx context.Context, s *admin.Service) error {
+	there := func(err error) error {
+		if err != nil && admin.AsError(err).Code == admin.Exists {
+			return nil
+		}
 		return err
 	}
-	var first mail.Address
+	if _, err := s.AddDomain(ctx, admin.DomainQuery{Name: demoDomain}); there(err) != nil {
+		return err
+	}
 	for _, a := range demoAccounts() {
-		addr, err := mail.ParseAddress(a[0])
-		if err != nil {
-			return err
-		}
-		if first.IsNull() {
-			first = addr
-		}
-		acct, err := db.AddAccount(ctx, addr, a[1], accounts.AddOptions{SkipIDs: store.HasAccount})
-		if errors.Is(err, accounts.ErrExists) {
-			acct, err = db.Account(addr)
-		}
-		if err != nil {
-			return err
-		}
-		if err := store.CreateAccount(ctx, acct.ID, a[0]); err != nil && !errors.Is(err, storage.ErrExists) {
+		if _, err := s.AddAccount(ctx, admin.AccountQuery{Address: a[0], Password: a[1]}); there(err) != nil {
 			return err
 		}
 	}
-	return db.SetAlias(ctx, mail.Address{Local: "info", Domain: demoDomain}, first)
+	_, err := s.SetAlias(ctx, admin.Alias{Address: "info@" + demoDomain, Targets: []string{demoAccounts()[0][0]}})
+	return err
+}
+
+// demoPorts tells the port of each door.
+func (u *suite) demoPorts() map[string]int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ports := map[string]int{}
+	for e, o := range u.ports {
+		if a, ok := o.port.Addr().(*net.TCPAddr); ok {
+			ports[e.door] = a.Port
+		}
+	}
+	return ports
 }
 
 // tell prints how to use the demo.
@@ -169,8 +159,8 @@ func (v *demoVerb) tell(std streams, dir string, ports map[string]int) error {
 		fmt.Fprintf(std.out, "  %-20s password %s\n", a[0], a[1])
 	}
 	fmt.Fprintf(std.out, "  %-20s alias of alice\n\n", "info@"+demoDomain)
-	for _, p := range demoPorts() {
-		fmt.Fprintf(std.out, "  %-12s %d\n", p.name, ports[p.name])
+	for _, name := range []string{"smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"} {
+		fmt.Fprintf(std.out, "  %-12s %d\n", name, ports[name])
 	}
 	_, err := fmt.Fprintf(std.out, `
 Send a mail from bob to alice, read it by IMAP, fetch it by POP3:

@@ -1,26 +1,74 @@
 // Command mailstead is the mail server and its admin tool: one binary with
-// verbs. Exit codes: 0 ok, 1 failed, 2 usage.
+// verbs. The answer goes to standard output, talk to standard error.
+//
+// Exit codes: 0 ok, 1 failed, 2 usage, 3 no server is running (or none that
+// answers), 4 what was named does not exist.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"mailstead/admin"
+)
+
+// Exit codes.
+const (
+	exitFailed     = 1
+	exitUsage      = 2
+	exitNotRunning = 3
+	exitNotFound   = 4
 )
 
 // verbs is the command line.
 type verbs struct {
-	Demo    demoVerb    `cmd:"" help:"Serve a demonstration with two accounts on loopback."`
-	Check   checkVerb   `cmd:"" help:"Verify every invariant of a store that no server has open."`
+	Demo       demoVerb       `cmd:"" help:"Serve a demonstration with two accounts on loopback."`
+	Quickstart quickstartVerb `cmd:"" help:"Make a configuration, a data directory and the first account."`
+	Serve      serveVerb      `cmd:"" help:"Run the server."`
+	Status     statusVerb     `cmd:"" help:"Tell how the server is; exit code 3 when none is running."`
+	Domain     struct {
+		Add      domainAddVerb      `cmd:"" help:"Receive mail for a domain."`
+		List     domainListVerb     `cmd:"" help:"List the domains."`
+		CatchAll domainCatchAllVerb `cmd:"" help:"Say who gets mail to addresses that do not exist."`
+		Remove   domainRemoveVerb   `cmd:"" help:"Remove a domain that nothing uses any more."`
+	} `cmd:"" help:"Domains this server receives mail for."`
+	Account struct {
+		Add           accountAddVerb           `cmd:"" help:"Add an account."`
+		List          accountListVerb          `cmd:"" help:"List the accounts."`
+		Show          accountShowVerb          `cmd:"" help:"Show one account."`
+		Passwd        accountPasswdVerb        `cmd:"" help:"Set a new password; ends the account's sessions."`
+		Disable       accountDisableVerb       `cmd:"" help:"Forbid login; mail is still received."`
+		Enable        accountEnableVerb        `cmd:"" help:"Allow login again."`
+		Quota         accountQuotaVerb         `cmd:"" help:"Limit what an account may hold."`
+		AddAddress    accountAddAddressVerb    `cmd:"" help:"Give an account one more address of its own."`
+		RemoveAddress accountRemoveAddressVerb `cmd:"" help:"Take an address from an account."`
+		Remove        accountRemoveVerb        `cmd:"" help:"Remove an account and all its mail."`
+	} `cmd:"" help:"Accounts: who has mail here."`
+	Alias struct {
+		Set    aliasSetVerb    `cmd:"" help:"Make an address stand for one or more others."`
+		List   aliasListVerb   `cmd:"" help:"List the aliases."`
+		Remove aliasRemoveVerb `cmd:"" help:"Remove an alias."`
+	} `cmd:"" help:"Addresses that stand for others."`
+	Mailbox struct {
+		List mailboxListVerb `cmd:"" help:"List the mailboxes of an account."`
+	} `cmd:"" help:"Mailboxes of an account."`
+	Check   checkVerb   `cmd:"" help:"Verify every invariant of accounts and mail, and every stored byte."`
 	Version versionVerb `cmd:"" help:"Print the version."`
 }
 
-// streams are where answers (out) and talk (err) go.
-type streams struct{ out, err io.Writer }
+// streams are where questions come from (in) and answers (out) and talk (err)
+// go.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
+func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
 
 // run does what the arguments ask for and gives the exit code.
 func run(args []string, std streams) (code int) {
@@ -36,19 +84,75 @@ func run(args []string, std streams) (code int) {
 		}
 	}()
 	parser, err := kong.New(&v, kong.Name("mailstead"), kong.Description("A complete mail server in one binary."), kong.Writers(std.out, std.err),
-		kong.Exit(func(code int) { panic(exit(code)) }), kong.Bind(std))
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Exit(func(code int) { panic(exit(code)) }), kong.Bind(std))
 	if err != nil {
 		fmt.Fprintf(std.err, "mailstead: %v\n", err)
-		return 1
+		return exitFailed
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(std.err, "mailstead: %v\nhint: mailstead --help lists the verbs\n", err)
-		return 2
+		return exitUsage
 	}
-	if err := ctx.Run(); err != nil {
-		fmt.Fprintf(std.err, "mailstead: cannot %s: %v\n", ctx.Command(), err)
-		return 1
+	err = ctx.Run()
+	if err == nil {
+		return 0
 	}
-	return 0
+	what := ctx.Selected().FullPath()[len("mailstead "):]
+	if errors.Is(err, errNotRunning) { // the answer has been given
+		return exitNotRunning
+	}
+	fmt.Fprintf(std.err, "mailstead: cannot %s: %v\n", what, err)
+	if h, ok := errors.AsType[*hinted](err); ok {
+		fmt.Fprintf(std.err, "hint: %s\n", h.hint)
+	}
+	return exitCode(err)
+}
+
+// exitCode tells the kinds of errors apart.
+func exitCode(err error) int {
+	if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.NotFound || errors.Is(err, errNoData) {
+		return exitNotFound
+	}
+	if errors.Is(err, admin.ErrNotRunning) || errors.Is(err, errMute) {
+		return exitNotRunning
+	}
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// Errors with an exit code or a silence of their own.
+var (
+	errNotRunning = errors.New("no server is running")
+	errNoData     = errors.New("holds no Mailstead data")
+	errMute       = errors.New("a process has the data open but does not answer")
+	errUsage      = errors.New("not possible with these arguments")
+)
+
+// hinted is an error with a word on what to do.
+type hinted struct {
+	error
+	hint string
+}
+
+// Unwrap gives the error without the hint.
+func (h *hinted) Unwrap() error { return h.error }
+
+// versionVerb is mailstead version.
+type versionVerb struct{}
+
+// Run is called by kong.
+func (versionVerb) Run(std streams) error {
+	_, err := fmt.Fprintln(std.out, "mailstead", version())
+	return err
+}
+
+// version is what the build says about itself.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
 }

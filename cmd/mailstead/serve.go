@@ -2,163 +2,131 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
-	"path/filepath"
-	"sync"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
-	"mailstead/accounts"
-	"mailstead/delivery"
-	"mailstead/imapd"
-	"mailstead/internal/netd"
-	"mailstead/mail"
-	"mailstead/pop3d"
-	"mailstead/smtpd"
-	"mailstead/storage"
+	"mailstead/cmd/mailstead/internal/config"
+	"mailstead/internal/logkey"
 )
 
-// login is accounts as the front doors want it.
-type login struct{ db *accounts.DB }
-
-func (l login) authenticate(ctx context.Context, user, password string, from netip.Addr, bad, throttled error) (accounts.Account, error) {
-	a, err := l.db.Authenticate(ctx, user, password, from)
-	if errors.Is(err, accounts.ErrBadCredentials) {
-		return a, bad
-	}
-	if _, ok := errors.AsType[*accounts.ThrottledError](err); ok {
-		return a, throttled
-	}
-	return a, err
+// serveVerb is mailstead serve.
+type serveVerb struct {
+	Config string `help:"Configuration file; without it ./config.toml, then /etc/mailstead/config.toml." env:"MAILSTEAD_CONFIG" type:"path" placeholder:"FILE"`
 }
 
-// smtpLogin implements smtpd.Authenticator.
-type smtpLogin struct{ login }
-
-// Authenticate implements smtpd.Authenticator.
-func (l smtpLogin) Authenticate(ctx context.Context, user, password string, from netip.Addr) (smtpd.Identity, error) {
-	a, err := l.authenticate(ctx, user, password, from, smtpd.ErrBadCredentials, smtpd.ErrThrottled)
-	return smtpd.Identity{Account: a.ID, Login: a.Address}, err
-}
-
-// MayUse implements smtpd.Authenticator.
-func (l smtpLogin) MayUse(id mail.AccountID, addr mail.Address) bool { return l.db.Owns(id, addr) }
-
-// popLogin implements pop3d.Authenticator.
-type popLogin struct{ login }
-
-// Login implements pop3d.Authenticator.
-func (l popLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
-	a, err := l.authenticate(ctx, user, password, from, pop3d.ErrBadCredentials, pop3d.ErrThrottled)
-	return a.ID, err
-}
-
-// Watch implements pop3d.Authenticator.
-func (l popLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
-
-// door is a protocol's server.
-type door interface {
-	Serve(net.Listener) error
-	Shutdown(context.Context) error
-}
-
-// imapLogin implements imapd.Authenticator.
-type imapLogin struct{ login }
-
-// Login implements imapd.Authenticator.
-func (l imapLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
-	a, err := l.authenticate(ctx, user, password, from, imapd.ErrBadCredentials, imapd.ErrThrottled)
-	return a.ID, err
-}
-
-// Watch implements imapd.Authenticator.
-func (l imapLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
-
-// settings are what a suite is made of.
-type settings struct {
-	dir        string
-	hostname   string
-	certs      *netd.CertStore
-	plainLogin bool // login without TLS on loopback
-	log        *slog.Logger
-}
-
-// suite is everything that serves.
-type suite struct {
-	accounts *accounts.DB
-	store    *storage.Store
-	doors    map[string]door
-	ports    []net.Listener
-	wg       sync.WaitGroup
-}
-
-// open opens the data directory and makes the servers.
-func open(s settings) (*suite, error) {
-	db, err := accounts.Open(filepath.Join(s.dir, "accounts.db"), accounts.Options{Logger: s.log})
+// Run is called by kong.
+func (v *serveVerb) Run(std streams) error {
+	path, err := findConfig(v.Config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	store, err := storage.Open(s.dir, storage.Options{Logger: s.log, Quota: db.Quota})
+	c, err := config.Load(path)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return err
 	}
-	u := &suite{accounts: db, store: store}
-	u.doors = s.doors(db, store)
-	return u, nil
-}
-
-// doors makes one server for each way in.
-func (s settings) doors(db *accounts.DB, store *storage.Store) map[string]door {
-	conf := s.certs.Config()
-	getTLS := func() *tls.Config { return conf }
-	mta := smtpd.Options{Hostname: s.hostname, TLS: getTLS, AllowInsecureAuth: s.plainLogin, Deliverer: delivery.New(delivery.Deps{Accounts: db, Store: store, Logger: s.log}),
-		Authenticator: smtpLogin{login{db}}, Logger: s.log, Limits: netd.Limits{PerAddress: 50, Total: 1000}}
-	msa := mta
-	msa.Role = smtpd.Submission
-	msas := msa
-	msas.ImplicitTLS = true
-	pop := pop3d.Options{Authenticator: popLogin{login{db}}, Store: store, TLS: conf, AllowInsecureAuth: s.plainLogin, Hostname: s.hostname, Logger: s.log,
-		Limits: netd.Limits{PerAddress: 50, Total: 1000}}
-	pops := pop
-	pops.ImplicitTLS = true
-	imap := imapd.Options{Authenticator: imapLogin{login{db}}, Store: store, TLS: getTLS, AllowInsecureAuth: s.plainLogin, Hostname: s.hostname, Logger: s.log,
-		MaxMessageSize: smtpd.DefaultMaxMessageSize, Limits: netd.Limits{PerAddress: 50, Total: 2000}}
-	imaps := imap
-	imaps.ImplicitTLS = true
-	return map[string]door{"imap": imapd.New(imap), "imaps": imapd.New(imaps), "smtp": smtpd.New(mta), "submission": smtpd.New(msa), "submissions": smtpd.New(msas), "pop3": pop3d.New(pop), "pop3s": pop3d.New(pops)}
-}
-
-// serve takes connections for a door.
-func (u *suite) serve(name string, ln net.Listener, failed chan<- error) {
-	u.wg.Go(func() {
-		if err := u.doors[name].Serve(ln); err != nil && !errors.Is(err, netd.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
-			failed <- fmt.Errorf("serve %s: %w", name, err)
-		}
-	})
-}
-
-// close says goodbye to the clients until ctx is done, then closes everything.
-func (u *suite) close(ctx context.Context) error {
-	var mu sync.Mutex
-	var errs []error
-	var wg sync.WaitGroup
-	for _, d := range u.doors {
-		wg.Go(func() {
-			err := d.Shutdown(ctx)
-			mu.Lock()
-			defer mu.Unlock()
-			errs = append(errs, err)
-		})
+	log, level, err := newLogger(std.err, c.Log)
+	if err != nil {
+		return err
 	}
-	wg.Wait()
-	for _, ln := range u.ports {
-		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	u, err := open(c, log, level)
+	if err != nil {
+		return err
+	}
+	if err := u.start(ctx); err != nil {
+		return errors.Join(err, u.finish())
+	}
+	for at, door := range u.listening() {
+		log.Info("listening", logkey.Proto, door, "address", at)
+	}
+	log.Info("server started", "version", version(), "hostname", c.Hostname, "data_dir", c.DataDir)
+	err = u.wait(ctx, func() { u.reload(path) }, hup)
+	stop() // a second signal ends the process at once
+	log.Info("server stopping", "grace", u.config.ShutdownGrace.String())
+	err = errors.Join(err, u.finish())
+	if err == nil {
+		log.Info("server stopped")
+	}
+	return err
+}
+
+// wait returns when ctx ends or a door fails, and reloads meanwhile.
+func (u *suite) wait(ctx context.Context, reload func(), hup <-chan os.Signal) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-u.failed:
+			return err
+		case <-hup:
+			reload()
 		}
 	}
-	u.wg.Wait()
-	return errors.Join(append(errs, u.store.Close(), u.accounts.Close())...)
+}
+
+// finish closes the suite within its grace.
+func (u *suite) finish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(u.config.ShutdownGrace))
+	defer cancel()
+	return u.close(ctx)
+}
+
+// reload takes the file and the certificates as they are now. When anything is
+// wrong with them all stays as it was, and the log says why.
+func (u *suite) reload(path string) {
+	c, err := config.Load(path)
+	if p, ok := errors.AsType[config.Problems](err); ok {
+		for _, one := range p {
+			u.log.Error("configuration wrong, the old one stays", "problem", one.String())
+		}
+		return
+	}
+	if err != nil {
+		u.log.Error("configuration not read, the old one stays", logkey.Err, err)
+		return
+	}
+	old := u.config
+	if err := u.certs.Load(c.TLS.CertFile, c.TLS.KeyFile); err != nil {
+		u.log.Error("certificate not loaded, the old configuration stays", logkey.Err, err)
+		return
+	}
+	if err := u.apply(c); err != nil {
+		u.log.Error("configuration not applied, the old one stays", logkey.Err, err)
+		if err := u.certs.Load(old.TLS.CertFile, old.TLS.KeyFile); err != nil {
+			u.log.Error("old certificate not loaded, the new one is shown", logkey.Err, err)
+		}
+		return
+	}
+	if err := setLevel(u.level, c.Log.Level); err != nil {
+		u.log.Error("log level not set", logkey.Err, err)
+	}
+	u.service.SetDefaultQuota(int64(c.Accounts.DefaultQuota))
+	for _, key := range needRestart(old, c) {
+		u.log.Warn("changed key needs a restart", "key", key)
+	}
+	u.log.LogAttrs(context.Background(), slog.LevelInfo, "configuration reloaded", slog.String("file", path))
+}
+
+// needRestart lists the changed keys that a running server cannot take over.
+func needRestart(old, c *config.Config) (keys []string) {
+	for _, k := range []struct {
+		key     string
+		changed bool
+	}{
+		{"data_dir", old.DataDir != c.DataDir}, {"log.format", old.Log.Format != c.Log.Format}, {"storage", old.Storage != c.Storage},
+		{"accounts.detail_separator", old.Accounts.DetailSeparator != c.Accounts.DetailSeparator}, {"accounts.hash_parallel", old.Accounts.HashParallel != c.Accounts.HashParallel},
+	} {
+		if k.changed {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
 }

@@ -18,22 +18,20 @@ import (
 )
 
 // CertStore holds the certificate TLS shows; it can be replaced while serving.
-type CertStore struct {
-	certFile, keyFile string
-	cert              atomic.Pointer[tls.Certificate]
-}
+type CertStore struct{ cert atomic.Pointer[tls.Certificate] }
 
 // LoadCertificates reads a chain and its key, in PEM.
 func LoadCertificates(certFile, keyFile string) (*CertStore, error) {
-	s := &CertStore{certFile: certFile, keyFile: keyFile}
-	return s, s.Reload()
+	s := &CertStore{}
+	return s, s.Load(certFile, keyFile)
 }
 
-// Reload reads the files again. When that fails the old certificate stays.
-func (s *CertStore) Reload() error {
-	c, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
+// Load reads a pair of files in place of those before. When that fails the old
+// certificate stays.
+func (s *CertStore) Load(certFile, keyFile string) error {
+	c, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
-		return fmt.Errorf("load certificate %q with key %q: %w", s.certFile, s.keyFile, err)
+		return fmt.Errorf("load certificate %q with key %q: %w", certFile, keyFile, err)
 	}
 	s.cert.Store(&c)
 	return nil

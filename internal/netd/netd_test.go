@@ -125,7 +125,7 @@ func TestReloadKeepsOldCertificate(t *testing.T) {
 	if err := os.WriteFile(cert, []byte("garbage"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Reload(); err == nil {
+	if err := store.Load(cert, key); err == nil {
 		t.Error("garbage was loaded")
 	}
 	ln := listen(t)

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"mailstead/accounts"
+	"mailstead/imapd"
+	"mailstead/mail"
+	"mailstead/pop3d"
+	"mailstead/smtpd"
+)
+
+// login is accounts as the front doors want it.
+type login struct{ db *accounts.DB }
+
+func (l login) authenticate(ctx context.Context, user, password string, from netip.Addr, bad, throttled error) (accounts.Account, error) {
+	a, err := l.db.Authenticate(ctx, user, password, from)
+	if errors.Is(err, accounts.ErrBadCredentials) {
+		return a, bad
+	}
+	if _, ok := errors.AsType[*accounts.ThrottledError](err); ok {
+		return a, throttled
+	}
+	return a, err
+}
+
+// smtpLogin implements smtpd.Authenticator.
+type smtpLogin struct{ login }
+
+// Authenticate implements smtpd.Authenticator.
+func (l smtpLogin) Authenticate(ctx context.Context, user, password string, from netip.Addr) (smtpd.Identity, error) {
+	a, err := l.authenticate(ctx, user, password, from, smtpd.ErrBadCredentials, smtpd.ErrThrottled)
+	return smtpd.Identity{Account: a.ID, Login: a.Address}, err
+}
+
+// MayUse implements smtpd.Authenticator.
+func (l smtpLogin) MayUse(id mail.AccountID, addr mail.Address) bool { return l.db.Owns(id, addr) }
+
+// popLogin implements pop3d.Authenticator.
+type popLogin struct{ login }
+
+// Login implements pop3d.Authenticator.
+func (l popLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
+	a, err := l.authenticate(ctx, user, password, from, pop3d.ErrBadCredentials, pop3d.ErrThrottled)
+	return a.ID, err
+}
+
+// Watch implements pop3d.Authenticator.
+func (l popLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
+
+// imapLogin implements imapd.Authenticator.
+type imapLogin struct{ login }
+
+// Login implements imapd.Authenticator.
+func (l imapLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
+	a, err := l.authenticate(ctx, user, password, from, imapd.ErrBadCredentials, imapd.ErrThrottled)
+	return a.ID, err
+}
+
+// Watch implements imapd.Authenticator.
+func (l imapLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"mailstead/accounts"
+	"mailstead/admin"
+	"mailstead/cmd/mailstead/internal/config"
+	"mailstead/storage"
+)
+
+// reach is how a verb finds the server: its socket when it runs, its files when
+// it does not.
+type reach struct {
+	Config string `help:"Configuration file; without it ./config.toml, then /etc/mailstead/config.toml." env:"MAILSTEAD_CONFIG" type:"path" placeholder:"FILE"`
+	Dir    string `help:"Data directory, instead of a configuration file." type:"path" placeholder:"DIR"`
+	JSON   bool   `name:"json" help:"Print the answer as JSON."`
+}
+
+// configPaths are looked at in this order.
+func configPaths() []string { return []string{"config.toml", "/etc/mailstead/config.toml"} }
+
+// findConfig is the configuration file to use.
+func findConfig(asked string) (string, error) {
+	if asked != "" {
+		return asked, nil
+	}
+	for _, p := range configPaths() {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	return "", &hinted{fmt.Errorf("find a configuration: %w", fs.ErrNotExist), "say --config FILE or --dir DIR, or make one with: mailstead quickstart you@example.org --dir DIR"}
+}
+
+// where gives the data directory and the default quota of new accounts.
+func (r reach) where() (dir string, quota int64, err error) {
+	if r.Dir != "" {
+		return r.Dir, 0, nil
+	}
+	path, err := findConfig(r.Config)
+	if err != nil {
+		return "", 0, err
+	}
+	c, err := config.Load(path)
+	if err != nil {
+		return "", 0, err
+	}
+	return c.DataDir, int64(c.Accounts.DefaultQuota), nil
+}
+
+// connect gives a client of the running server, or of the files.
+func (r reach) connect(ctx context.Context) (*admin.Client, func() error, error) {
+	dir, quota, err := r.where()
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := admin.Dial(ctx, filepath.Join(dir, config.SocketName))
+	if err == nil {
+		return c, c.Close, nil
+	}
+	if !errors.Is(err, admin.ErrNotRunning) {
+		return nil, nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, accountsFile)); err != nil {
+		return nil, nil, &hinted{fmt.Errorf("%q %w", dir, errNoData), "mailstead quickstart makes some"}
+	}
+	db, err := accounts.Open(filepath.Join(dir, accountsFile), accounts.Options{})
+	if err != nil {
+		return nil, nil, muted(err, accounts.ErrLocked)
+	}
+	store, err := storage.Open(dir, storage.Options{Quota: db.Quota})
+	if err != nil {
+		return nil, nil, errors.Join(muted(err, storage.ErrLocked), db.Close())
+	}
+	c = admin.InProcess(admin.New(admin.Options{Accounts: db, Store: store, DataDir: dir, DefaultQuota: quota, Version: version()}))
+	return c, func() error { return errors.Join(c.Close(), store.Close(), db.Close()) }, nil
+}
+
+// muted explains files that are locked while nobody answers at the socket.
+func muted(err, locked error) error {
+	if errors.Is(err, locked) {
+		return &hinted{fmt.Errorf("%w: %w", errMute, err), "the server may be starting or stopping: try again"}
+	}
+	return err
+}
+
+// ask does one operation.
+func (r reach) ask(operation string, in, out any) (err error) {
+	ctx := context.Background()
+	c, end, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	return c.Ask(ctx, operation, in, out)
+}
+
+// tell prints an answer: v as JSON, or what text prints.
+func (r reach) tell(std streams, v any, text func(w *tabwriter.Writer)) error {
+	if r.JSON {
+		e := json.NewEncoder(std.out)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
+	text(w)
+	return w.Flush()
+}

@@ -1,0 +1,30 @@
+package storage
+
+import (
+	"encoding/binary"
+
+	"mailstead/mail"
+)
+
+// StoredAccount is an account as the store knows it.
+type StoredAccount struct {
+	ID   mail.AccountID
+	Name string // as given to CreateAccount
+}
+
+// Accounts lists the accounts that have mailboxes, by number.
+func (s *Store) Accounts() (list []StoredAccount, err error) {
+	err = s.view(func(x index) error {
+		c := x.tx.Bucket([]byte(bucketAcct)).Cursor()
+		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+			id := mail.AccountID(binary.BigEndian.Uint32(k))
+			a, err := x.account(id)
+			if err != nil {
+				return err
+			}
+			list = append(list, StoredAccount{id, a.name})
+		}
+		return nil
+	})
+	return list, err
+}
