@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -253,7 +254,7 @@ func (s *Service) RemoveAddress(ctx context.Context, q AccountQuery) (Account, e
 		}
 		for _, own := range a.Addresses {
 			if own.Key() == extra.Key() {
-				return s.o.Accounts.RemoveAddress(ctx, extra)
+				return stillNeeded(s.o.Accounts.RemoveAddress(ctx, extra))
 			}
 		}
 		return &Error{NotFound, fmt.Sprintf("%q is no address of account %q", extra, a.Address)}
@@ -276,7 +277,7 @@ func (s *Service) RemoveAccount(ctx context.Context, q AccountQuery) (Account, e
 	// From here nobody can log in and nothing is delivered; a crash leaves mail
 	// that check tells of.
 	if err := s.o.Accounts.RemoveAccount(ctx, a.Address); err != nil {
-		return out, err
+		return out, stillNeeded(err)
 	}
 	if has, err := s.o.Store.HasAccount(a.ID); err != nil || !has {
 		return out, err
@@ -286,6 +287,15 @@ func (s *Service) RemoveAccount(ctx context.Context, q AccountQuery) (Account, e
 	}
 	s.log.Info("account removed", logkey.Account, a.Address.String(), logkey.Count, out.Messages)
 	return out, nil
+}
+
+// stillNeeded explains a removal after which an alias or catch-all would lead
+// nowhere.
+func stillNeeded(err error) error {
+	if errors.Is(err, accounts.ErrUnknownAddress) {
+		return &Error{InUse, fmt.Sprintf("still in use: %v without it; change that first", err)}
+	}
+	return err
 }
 
 // Mailboxes lists an account's mailboxes. Reads Address.

@@ -20,7 +20,7 @@ import (
 
 // demoVerb is mailstead demo.
 type demoVerb struct {
-	Dir      string `help:"Data directory, kept and opened again; without it a temporary one, removed at the end." type:"path"`
+	Dir      string `help:"Data directory, kept and opened again; without it a temporary one, removed at the end."`
 	PortBase int    `default:"2000" help:"Ports are this and 525 (smtp), 587 (submission), 465 (submissions), 143 (imap), 993 (imaps), 110 (pop3), 995 (pop3s); 0: any that are free."`
 	JSON     bool   `name:"json" help:"Print accounts and ports as one JSON object once everything listens."`
 }

@@ -20,7 +20,7 @@ import (
 // quickstartVerb is mailstead quickstart.
 type quickstartVerb struct {
 	Address  string `arg:"" help:"Your address; its domain is served and the account made."`
-	Dir      string `required:"" help:"Where configuration and data go; must be new or empty." type:"path" placeholder:"DIR"`
+	Dir      string `required:"" help:"Where configuration and data go; must be new or empty." placeholder:"DIR"`
 	Hostname string `help:"The name this machine has in the DNS; without it mail. and your domain." placeholder:"NAME"`
 	newPassword
 	JSON   bool `name:"json" help:"Print the answer as JSON."`

@@ -19,8 +19,8 @@ import (
 // reach is how a verb finds the server: its socket when it runs, its files when
 // it does not.
 type reach struct {
-	Config string `help:"Configuration file; without it ./config.toml, then /etc/mailstead/config.toml." env:"MAILSTEAD_CONFIG" type:"path" placeholder:"FILE"`
-	Dir    string `help:"Data directory, instead of a configuration file." type:"path" placeholder:"DIR"`
+	Config string `help:"Configuration file; without it ./config.toml, then /etc/mailstead/config.toml." env:"MAILSTEAD_CONFIG" placeholder:"FILE"`
+	Dir    string `help:"Data directory, instead of a configuration file." placeholder:"DIR"`
 	JSON   bool   `name:"json" help:"Print the answer as JSON."`
 }
 

@@ -15,7 +15,7 @@ import (
 
 // serveVerb is mailstead serve.
 type serveVerb struct {
-	Config string `help:"Configuration file; without it ./config.toml, then /etc/mailstead/config.toml." env:"MAILSTEAD_CONFIG" type:"path" placeholder:"FILE"`
+	Config string `help:"Configuration file; without it ./config.toml, then /etc/mailstead/config.toml." env:"MAILSTEAD_CONFIG" placeholder:"FILE"`
 }
 
 // Run is called by kong.

@@ -18,7 +18,9 @@ import (
 )
 
 // CertStore holds the certificate TLS shows; it can be replaced while serving.
-type CertStore struct{ cert atomic.Pointer[tls.Certificate] }
+type CertStore struct {
+	cert atomic.Pointer[tls.Certificate]
+}
 
 // LoadCertificates reads a chain and its key, in PEM.
 func LoadCertificates(certFile, keyFile string) (*CertStore, error) {
