@@ -210,23 +210,24 @@ type script struct {
 	n int
 }
 
-// dial connects a script and reads the greeting.
-func (s *suite) dial() *script {
+// open connects a script.
+func (s *suite) open() *script {
 	s.t.Helper()
 	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return s.over(c)
-}
-
-func (s *suite) over(c net.Conn) *script {
-	s.t.Helper()
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = c.Close() })
-	sc := &script{t: s.t, c: c, r: bufio.NewReader(c)}
+	return &script{t: s.t, c: c, r: bufio.NewReader(c)}
+}
+
+// dial connects a script and reads the greeting.
+func (s *suite) dial() *script {
+	s.t.Helper()
+	sc := s.open()
 	sc.expect("* OK [CAPABILITY ")
 	return sc
 }
