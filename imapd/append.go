@@ -12,6 +12,10 @@ import (
 	"mailstead/storage"
 )
 
+// maxStrangersMessage is how much of a message that comes before login is read
+// over, in bytes.
+const maxStrangersMessage = 128 << 10
+
 // errNUL is what a message that is no literal8 must not contain.
 var errNUL = protocolError{bad("A message with NUL needs a literal8")}
 
@@ -115,6 +119,9 @@ func (w *appendWriter) Write(p []byte) (int, error) {
 func (s *session) skipMessage(c *wire.Command) error {
 	if c.Name != "APPEND" {
 		return nil
+	}
+	if s.account == 0 && c.Args.(wire.AppendArgs).Size > maxStrangersMessage {
+		return fatal{wire.ErrTooLong}
 	}
 	if err := s.r.SkipLiteral(); err != nil {
 		return fatal{err}

@@ -102,8 +102,19 @@ type Server struct {
 }
 
 // New makes a server. Serve it, and Shutdown when done.
-func New(o Options) *Server {
-	s := &Server{o: o.withDefaults(), recents: newRecents()}
+func New(o Options) *Server { return newServer(o, newRecents()) }
+
+// WithImplicitTLS makes a second server like s whose connections begin with
+// TLS. What sessions of different servers must know of each other, they do.
+// Shut it down too.
+func (s *Server) WithImplicitTLS() *Server {
+	o := s.o
+	o.ImplicitTLS = true
+	return newServer(o, s.recents)
+}
+
+func newServer(o Options, r *recents) *Server {
+	s := &Server{o: o.withDefaults(), recents: r}
 	s.netd = netd.New(netd.Options{
 		Proto:   "imap",
 		Logger:  s.o.Logger,
