@@ -47,6 +47,9 @@ type Authenticator interface {
 // Options of New. Authenticator and Store must be set; the zero value of the rest
 // works, without TLS and so without a way to log in.
 type Options struct {
+	// Peer is another server of the same Store, or nil. Servers that are peers
+	// know of each other's sessions to which a message is \Recent.
+	Peer *Server
 	Authenticator Authenticator
 	Store         *storage.Store
 	// Spool is where messages go that are being appended.
@@ -102,19 +105,12 @@ type Server struct {
 }
 
 // New makes a server. Serve it, and Shutdown when done.
-func New(o Options) *Server { return newServer(o, newRecents()) }
-
-// WithImplicitTLS makes a second server like s whose connections begin with
-// TLS. What sessions of different servers must know of each other, they do.
-// Shut it down too.
-func (s *Server) WithImplicitTLS() *Server {
-	o := s.o
-	o.ImplicitTLS = true
-	return newServer(o, s.recents)
-}
-
-func newServer(o Options, r *recents) *Server {
-	s := &Server{o: o.withDefaults(), recents: r}
+func New(o Options) *Server {
+	shared := newRecents()
+	if o.Peer != nil {
+		shared, o.Peer = o.Peer.recents, nil
+	}
+	s := &Server{o: o.withDefaults(), recents: shared}
 	s.netd = netd.New(netd.Options{
 		Proto:   "imap",
 		Logger:  s.o.Logger,

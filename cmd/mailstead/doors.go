@@ -63,8 +63,10 @@ func (u *suite) newDoors(c *config.Config) map[string]door {
 	pops.ImplicitTLS = true
 	imap := imapd.Options{Authenticator: imapLogin{login{u.accounts}}, Store: u.store, TLS: getTLS, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log, Spool: spools,
 		MaxMessageSize: int64(c.IMAP.MaxMessageSize), Limits: limits(c.IMAP.Connections), IdleTimeout: time.Duration(c.IMAP.IdleTimeout), Version: version()}
+	imap.Peer = u.imap
+	u.imap = imapd.New(imap)
 	imaps := imap
-	imaps.ImplicitTLS = true
-	return map[string]door{"imap": imapd.New(imap), "imaps": imapd.New(imaps), "smtp": smtpd.New(mta), "submission": smtpd.New(msa), "submissions": smtpd.New(msas),
+	imaps.ImplicitTLS, imaps.Peer = true, u.imap
+	return map[string]door{"imap": u.imap, "imaps": imapd.New(imaps), "smtp": smtpd.New(mta), "submission": smtpd.New(msa), "submissions": smtpd.New(msas),
 		"pop3": pop3d.New(pop), "pop3s": pop3d.New(pops)}
 }

@@ -13,6 +13,7 @@ import (
 	"mailstead/accounts"
 	"mailstead/admin"
 	"mailstead/cmd/mailstead/internal/config"
+	"mailstead/imapd"
 	"mailstead/internal/logkey"
 	"mailstead/internal/netd"
 	"mailstead/pop3d"
@@ -33,6 +34,7 @@ type suite struct {
 	store     *storage.Store
 	certs     *netd.CertStore
 	maildrops *pop3d.Maildrops
+	imap      *imapd.Server // the newest, peer of all others
 	service   *admin.Service
 	admin     *admin.Server
 	doors     map[string]door
