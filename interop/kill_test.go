@@ -31,6 +31,7 @@ type ledger struct {
 	mu    sync.Mutex
 	fates map[string]*fate
 	next  int
+	grown chan struct{} // one slot: something was acknowledged
 }
 
 // id names a new message.
@@ -47,6 +48,15 @@ func (l *ledger) note(id string, change func(*fate)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	change(l.fates[id])
+}
+
+// ack notes that the server has taken a message.
+func (l *ledger) ack(id string) {
+	l.note(id, func(f *fate) { f.acked = true })
+	select {
+	case l.grown <- struct{}{}:
+	default:
+	}
 }
 
 func (l *ledger) acked() int {
@@ -80,7 +90,7 @@ func TestKillOfTheWholeServerLosesNothing(t *testing.T) {
 		rounds = n
 	}
 	dir := t.TempDir()
-	l := &ledger{fates: map[string]*fate{}}
+	l := &ledger{fates: map[string]*fate{}, grown: make(chan struct{}, 1)}
 	for range rounds {
 		s := startSuite(t, dir)
 		s.loadAndKill(t, l)
@@ -113,13 +123,14 @@ func (s *suite) loadAndKill(t *testing.T, l *ledger) {
 	}
 	wg.Go(func() { appendAndMove(boxes, l) })
 	wg.Go(func() { drop.empty(l) })
-	for l.acked() < before+3 {
-		time.Sleep(time.Millisecond)
+	for late := time.After(clientTimeout); l.acked() < before+3; {
+		select {
+		case <-l.grown:
+		case <-late:
+			t.Fatal("nothing is acknowledged")
+		}
 	}
-	time.Sleep(rand.N(400 * time.Millisecond))
-	if err := s.cmd.Process.Kill(); err != nil {
-		t.Error(err)
-	}
+	time.AfterFunc(rand.N(400*time.Millisecond), func() { _ = s.cmd.Process.Kill() })
 	_ = s.cmd.Wait() // killed
 	wg.Wait()
 	if log := s.stderr.Bytes(); bytes.Contains(log, []byte("panic")) || bytes.Contains(log, []byte("DATA RACE")) {
@@ -139,7 +150,7 @@ func (s *suite) deliver(l *ledger, to string) {
 		if send(c, "x@example.org", to, killMail(id), nil) != nil {
 			return
 		}
-		l.note(id, func(f *fate) { f.acked = true })
+		l.ack(id)
 	}
 }
 
@@ -160,7 +171,7 @@ func appendAndMove(c *imapclient.Client, l *ledger) {
 		if err != nil {
 			return
 		}
-		l.note(id, func(f *fate) { f.acked = true })
+		l.ack(id)
 		if i%2 == 0 {
 			continue
 		}

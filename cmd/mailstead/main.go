@@ -83,8 +83,7 @@ func run(args []string, std streams) (code int) {
 			panic(p)
 		}
 	}()
-	parser, err := kong.New(&v, kong.Name("mailstead"), kong.Description("A complete mail server in one binary."), kong.Writers(std.out, std.err),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Exit(func(code int) { panic(exit(code)) }), kong.Bind(std))
+	parser, err := newParser(&v, std, func(code int) { panic(exit(code)) })
 	if err != nil {
 		fmt.Fprintf(std.err, "mailstead: %v\n", err)
 		return exitFailed
@@ -107,6 +106,12 @@ func run(args []string, std streams) (code int) {
 		fmt.Fprintf(std.err, "hint: %s\n", h.hint)
 	}
 	return exitCode(err)
+}
+
+// newParser makes the parser of the command line.
+func newParser(v *verbs, std streams, exit func(int)) (*kong.Kong, error) {
+	return kong.New(v, kong.Name("mailstead"), kong.Description("A complete mail server in one binary."), kong.Writers(std.out, std.err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Exit(exit), kong.Bind(std))
 }
 
 // exitCode tells the kinds of errors apart.
