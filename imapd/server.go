@@ -49,7 +49,7 @@ type Authenticator interface {
 type Options struct {
 	// Peer is another server of the same Store, or nil. Servers that are peers
 	// know of each other's sessions to which a message is \Recent.
-	Peer *Server
+	Peer          *Server
 	Authenticator Authenticator
 	Store         *storage.Store
 	// Spool is where messages go that are being appended.
