@@ -283,11 +283,9 @@ func TestMbsyncBothWays(t *testing.T) {
 		}
 	}
 	sync()
-	here := near(t, tree)
-	if len(here) != many {
-		t.Fatalf("got %d messages after the first run, want %d", len(here), many)
+	if n := len(near(t, tree)); n != many {
+		t.Fatalf("got %d messages after the first run, want %d", n, many)
 	}
-	there := far(t, c)
 	unchanged := func() {
 		t.Helper()
 		h, f := near(t, tree), far(t, c)
@@ -314,7 +312,7 @@ func TestMbsyncBothWays(t *testing.T) {
 	}
 	s.receive(t, s.alice.Address, "Subject: far-new\r\n\r\n", nil)
 	sync()
-	here, there = near(t, tree), far(t, c)
+	here, there := near(t, tree), far(t, c)
 	for subject, want := range map[string]string{"near-new": "Archive ", "far-new": "INBOX ", "far-4": "INBOX F", "far-5": "Trash ", "far-8": "INBOX FS"} {
 		if here[subject] != want {
 			t.Errorf("near %s: got %q, want %q", subject, here[subject], want)
