@@ -1,12 +1,6 @@
 package imapd
 
-import (
-	"encoding/base64"
-	"io"
-	"mime/quotedprintable"
-
-	"mailstead/mail"
-)
+import "mailstead/mail"
 
 // findPart finds a part by its number (RFC 9051 §6.4.5.1): the parts of a
 // multipart count from one, a message that is no multipart has part 1, and the
@@ -30,36 +24,4 @@ func findPart(root *mail.Part, path []int) *mail.Part {
 		}
 	}
 	return p
-}
-
-// decodedReader undoes a part's transfer encoding.
-func decodedReader(p *mail.Part, r io.ReaderAt) io.Reader {
-	raw := io.NewSectionReader(r, p.BodyStart, p.End-p.BodyStart)
-	switch p.Encoding {
-	case "base64":
-		return base64.NewDecoder(base64.RawStdEncoding, base64Only{raw})
-	case "quoted-printable":
-		return quotedprintable.NewReader(raw)
-	}
-	return raw
-}
-
-// base64Only drops what is no base64 (RFC 2045 §6.8: it must be ignored), the
-// padding too.
-type base64Only struct{ r io.Reader }
-
-func (f base64Only) Read(b []byte) (int, error) {
-	for {
-		n, err := f.r.Read(b)
-		k := 0
-		for _, c := range b[:n] {
-			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
-				b[k] = c
-				k++
-			}
-		}
-		if k > 0 || err != nil {
-			return k, err
-		}
-	}
 }

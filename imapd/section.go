@@ -177,13 +177,13 @@ func binary(m *mail.Message, body storage.Content, path []int) (piece, error) {
 		return piece{}, errUnknownEncoding
 	}
 	count := &counter{}
-	if _, err := io.Copy(count, decodedReader(part, body)); err != nil {
+	if _, err := io.Copy(count, mail.DecodedReader(part, body)); err != nil {
 		if _, corrupt := errors.AsType[base64.CorruptInputError](err); corrupt || strings.HasPrefix(err.Error(), "quotedprintable: ") {
 			return piece{}, errUnknownEncoding
 		}
 		return piece{}, err
 	}
-	return piece{size: count.size, nul: count.nul, reader: decodedReader(part, body)}, nil
+	return piece{size: count.size, nul: count.nul, reader: mail.DecodedReader(part, body)}, nil
 }
 
 // counter measures what is written to it.

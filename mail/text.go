@@ -11,7 +11,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// base64Only drops what is no base64, so that damaged parts stay readable.
+// base64Only drops what is no base64 (RFC 2045 §6.8: it must be ignored), the
+// padding too, so that damaged parts stay readable.
 type base64Only struct{ r io.Reader }
 
 // Read implements io.Reader.
@@ -31,17 +32,25 @@ func (f base64Only) Read(b []byte) (int, error) {
 	}
 }
 
+// DecodedReader streams a part with its transfer encoding undone (RFC 2045 §6).
+// r is the whole message. An encoding that is not known is left as it is. Safe
+// for concurrent use if r is.
+func DecodedReader(p *Part, r io.ReaderAt) io.Reader {
+	raw := io.NewSectionReader(r, p.BodyStart, p.End-p.BodyStart)
+	switch p.Encoding {
+	case "base64":
+		return base64.NewDecoder(base64.RawStdEncoding, base64Only{raw})
+	case "quoted-printable":
+		return quotedprintable.NewReader(raw)
+	}
+	return raw
+}
+
 // TextReader streams the text of a part as UTF-8, its transfer encoding and
 // charset undone. What can't be decoded ends the stream or is replaced. Markup
 // is left in.
 func TextReader(p *Part, r io.ReaderAt) io.Reader {
-	var in io.Reader = io.NewSectionReader(r, p.BodyStart, p.End-p.BodyStart)
-	switch p.Encoding {
-	case "base64":
-		in = base64.NewDecoder(base64.RawStdEncoding, base64Only{in})
-	case "quoted-printable":
-		in = quotedprintable.NewReader(in)
-	}
+	in := DecodedReader(p, r)
 	if enc, ok := Charset(param(p.Params, "charset")); ok && enc != nil {
 		in = transform.NewReader(in, enc.NewDecoder())
 	}
