@@ -41,6 +41,9 @@ func TestDeliver(t *testing.T) {
 	}
 	s := delivery.New(delivery.Deps{Accounts: db, Store: store})
 	count := func(id mail.AccountID) uint32 {
+		if err := store.Settle(ctx); err != nil {
+			t.Fatal(err)
+		}
 		m, err := store.Mailbox(id, "INBOX")
 		if err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ type Directory interface {
 
 // Store keeps mail; *storage.Store is one.
 type Store interface {
-	Append(ctx context.Context, body storage.Body, targets ...storage.Target) ([]storage.Appended, error)
+	Deliver(ctx context.Context, body storage.Body, to ...mail.AccountID) error
 	Usage(id mail.AccountID) (storage.Usage, error)
 }
 
@@ -76,13 +76,13 @@ func (s *Service) Verify(ctx context.Context, to mail.Address, size int64, submi
 // once, and returns when it is durable in all of them; after an error it is in
 // none. Errors: those of Verify, ErrNoSpace, ErrTooBig; any other is temporary.
 func (s *Service) Deliver(ctx context.Context, env Envelope, body Body) (Receipt, error) {
-	targets, err := s.targets(ctx, env)
+	to, err := s.accounts(ctx, env)
 	if err != nil {
 		return Receipt{}, err
 	}
 	// RFC 5321 §4.4: final delivery puts the reverse-path into the message.
 	text := spool.Join([]byte("Return-Path: <"+env.From.String()+">\r\n"), body, 0, body.Size())
-	done, err := s.d.Store.Append(ctx, text, targets...)
+	err = s.d.Store.Deliver(ctx, text, to...)
 	switch {
 	case errors.Is(err, storage.ErrOverQuota):
 		return Receipt{}, fmt.Errorf("%w: %w", ErrOverQuota, err)
@@ -93,18 +93,18 @@ func (s *Service) Deliver(ctx context.Context, env Envelope, body Body) (Receipt
 	case err != nil:
 		return Receipt{}, fmt.Errorf("store message: %w", err)
 	}
-	for _, a := range done {
-		s.log.DebugContext(ctx, "message stored", logkey.Account, a.Account, logkey.Mailbox, a.Mailbox, logkey.UID, a.UID)
+	for _, id := range to {
+		s.log.DebugContext(ctx, "message stored", logkey.Account, id)
 	}
-	return Receipt{Mailboxes: len(done)}, nil
+	return Receipt{Mailboxes: len(to)}, nil
 }
 
-// targets finds the mailboxes of all recipients.
-func (s *Service) targets(ctx context.Context, env Envelope) ([]storage.Target, error) {
+// accounts finds whom a message goes to, each account once.
+func (s *Service) accounts(ctx context.Context, env Envelope) ([]mail.AccountID, error) {
 	if len(env.To) == 0 {
 		return nil, ErrUnknownRecipient
 	}
-	var targets []storage.Target
+	var list []mail.AccountID
 	seen := map[mail.AccountID]bool{}
 	for _, to := range env.To {
 		recipients, err := s.resolve(ctx, to, env.Account)
@@ -120,11 +120,11 @@ func (s *Service) targets(ctx context.Context, env Envelope) ([]storage.Target, 
 		for _, r := range recipients {
 			if !seen[r.Account] {
 				seen[r.Account] = true
-				targets = append(targets, storage.Target{Ref: storage.Ref{Account: r.Account}, OrInbox: true})
+				list = append(list, r.Account)
 			}
 		}
 	}
-	return targets, nil
+	return list, nil
 }
 
 // resolve finds the accounts behind a forward-path.

@@ -79,6 +79,9 @@ func (p *post) inbox(t testing.TB, id mail.AccountID) []string {
 	}
 	ref := storage.Ref{Account: id, Mailbox: box.ID}
 	var texts []string
+	if err := p.store.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for row, err := range p.store.Rows(ref, storage.UIDSet{{First: 1, Last: ^storage.UID(0)}}, storage.ReadOptions{}) {
 		if err != nil {
 			t.Fatal(err)
@@ -201,14 +204,14 @@ func TestRecipientGoneMeanwhile(t *testing.T) {
 	}
 }
 
-// failing is a store whose Append fails.
+// failing is a store whose Deliver fails.
 type failing struct {
 	delivery.Store
 	err error
 }
 
-func (f failing) Append(context.Context, storage.Body, ...storage.Target) ([]storage.Appended, error) {
-	return nil, f.err
+func (f failing) Deliver(context.Context, storage.Body, ...mail.AccountID) error {
+	return f.err
 }
 
 func TestErrorsOfTheStore(t *testing.T) {

@@ -85,6 +85,9 @@ func (h house) inbox(t testing.TB, id mail.AccountID) [][]byte {
 	}
 	ref := storage.Ref{Account: id, Mailbox: box.ID}
 	var texts [][]byte
+	if err := h.store.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	for row, err := range h.store.Rows(ref, storage.UIDSet{{First: 1, Last: ^storage.UID(0)}}, storage.ReadOptions{}) {
 		if err != nil {
 			t.Fatal(err)

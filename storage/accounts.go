@@ -15,8 +15,7 @@ type StoredAccount struct {
 // Accounts lists the accounts that have mailboxes, by number.
 func (s *Store) Accounts() (list []StoredAccount, err error) {
 	err = s.view(func(x index) error {
-		c := x.tx.Bucket([]byte(bucketAcct)).Cursor()
-		for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		for _, k := range x.under(bucketAcct, nil) {
 			id := mail.AccountID(binary.BigEndian.Uint32(k))
 			a, err := x.account(id)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"mailstead/internal/durable"
 	"mailstead/mail"
 )
 
@@ -48,6 +49,18 @@ type Options struct {
 	// MinFree is the free disk space in bytes below which nothing that grows
 	// the store is accepted; 0 means 64 MiB, negative none.
 	MinFree int64
+	// KeepExpunged is how long what was expunged can be brought back; 0 means
+	// not at all.
+	KeepExpunged time.Duration
+	// Compress stores new bodies compressed where that saves space.
+	Compress bool
+	// Salvage opens a log that lacks whole segments and gives up what they held.
+	Salvage bool
+	// Housekeeping is how often the store looks whether there is dead space to
+	// give back, or something to give up; 0 means ten minutes, negative never.
+	Housekeeping time.Duration
+	// FS is the file system; nil means the real one.
+	FS durable.FS
 }
 
 // Ref names a mailbox.
@@ -118,6 +131,8 @@ type Row struct {
 	Thread       uint64 // RFC 8474 THREADID
 	// Message is set only when asked for; nil when the body can't be read.
 	Message *mail.Message
+
+	damaged bool
 }
 
 // Body is a message handed in: read at any offset, more than once, until the
@@ -136,6 +151,9 @@ type Target struct {
 	Flags        Flags
 	Keywords     []string
 	InternalDate time.Time // zero: now
+	// UID asks for a UID; it is given when it is not below UIDNEXT, else the
+	// next one is. Zero: the next.
+	UID UID
 }
 
 // Appended is where a message landed.

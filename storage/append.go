@@ -24,6 +24,60 @@ func (s *Store) Append(ctx context.Context, body Body, targets ...Target) ([]App
 
 // AppendAll stores several messages, all or none, in their order (RFC 3502).
 func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, error) {
+	if len(msgs) == 0 {
+		return nil, nil
+	}
+	req, err := s.prepare(msgs)
+	if err != nil {
+		return nil, err
+	}
+	res, err := s.commit(ctx, req)
+	if err != nil {
+		s.discard(req)
+		return nil, err
+	}
+	out := make([][]Appended, len(res))
+	for i, o := range res {
+		if o.err != nil {
+			return nil, o.err
+		}
+		out[i] = o.appended
+	}
+	return out, nil
+}
+
+// Deliver stores one message in the INBOX of every account. It returns when
+// the message is durable: it may be visible only a moment later. An account
+// that is gone by then is left out. Errors are those of Append.
+func (s *Store) Deliver(ctx context.Context, body Body, to ...mail.AccountID) error {
+	in := Incoming{Body: body}
+	for _, id := range to {
+		in.Targets = append(in.Targets, Target{Ref: Ref{Account: id}, OrInbox: true})
+	}
+	req, err := s.prepare([]Incoming{in})
+	if err != nil {
+		return err
+	}
+	if err := s.send(ctx, req); err != nil {
+		s.discard(req)
+		return err
+	}
+	<-req.logged
+	if req.logErr != nil {
+		s.discard(req)
+	}
+	return req.logErr
+}
+
+// Settle returns when all that was delivered before it is visible.
+func (s *Store) Settle(ctx context.Context) error {
+	_, err := s.commit(ctx, &request{})
+	return err
+}
+
+// prepare does for messages all that can be done before the log: limits,
+// quota, CRC, parsing, compression, the files of big bodies.
+func (s *Store) prepare(msgs []Incoming) (*request, error) {
 	need := map[mail.AccountID]int64{}
 	total := int64(0)
 	for _, m := range msgs {
@@ -38,9 +92,6 @@ func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, e
 			need[t.Account] += m.Body.Size()
 		}
 	}
-	if len(msgs) == 0 {
-		return nil, nil
-	}
 	if err := s.room(total); err != nil {
 		return nil, err
 	}
@@ -48,30 +99,30 @@ func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, e
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	items := make([]*item, len(msgs))
-	for i, m := range msgs {
-		if items[i], err = messageItem(m, time.Now()); err != nil {
+	req := &request{settled: release}
+	for _, m := range msgs {
+		it, err := s.messageItem(m, time.Now())
+		if err != nil {
+			s.discard(req)
+			release()
 			return nil, err
 		}
+		req.items = append(req.items, it)
 	}
-	res, err := s.commit(ctx, items...)
-	if err != nil {
-		return nil, err
-	}
-	out := make([][]Appended, len(res))
-	for i, o := range res {
-		if o.err != nil {
-			return nil, o.err
-		}
-		out[i] = o.appended
-	}
-	return out, nil
+	return req, nil
 }
 
-// messageItem does all that needs the bytes of a message before the log does:
-// the CRC and the parsing.
-func messageItem(m Incoming, now time.Time) (*item, error) {
+// discard removes what a request that will not be done has put on the disk.
+func (s *Store) discard(req *request) {
+	for _, it := range req.items {
+		if it.rec.aside != 0 {
+			s.removeAside([]uint64{it.rec.aside})
+		}
+	}
+}
+
+// messageItem does all that needs the bytes of a message before the log does.
+func (s *Store) messageItem(m Incoming, now time.Time) (*item, error) {
 	size := m.Body.Size()
 	crc, err := bodyCRC(m.Body, size)
 	if err != nil {
@@ -88,9 +139,21 @@ func messageItem(m Incoming, now time.Time) (*item, error) {
 			date = now
 		}
 		_, zone := date.Zone()
-		rec.targets = append(rec.targets, target{Ref: t.Ref, orInbox: t.OrInbox, flags: t.Flags, keywords: t.Keywords, date: date.Unix(), zone: int64(zone / 60)})
+		rec.targets = append(rec.targets, target{Ref: t.Ref, orInbox: t.OrInbox, flags: t.Flags, keywords: t.Keywords, date: date.Unix(), zone: int64(zone / 60), uid: t.UID})
 	}
-	return &item{rec: rec, meta: rec.pack(), body: m.Body}, nil
+	it := &item{rec: rec, body: m.Body}
+	if s.opts.Compress {
+		if err := s.compress(it); err != nil {
+			return nil, err
+		}
+	}
+	if it.rec.size >= asideMin {
+		if it.rec.aside, err = s.writeAside(it.body, it.rec.size, it.rec.crc); err != nil {
+			return nil, err
+		}
+	}
+	it.meta = it.rec.pack()
+	return it, nil
 }
 
 // change commits one record without a body.
@@ -99,7 +162,7 @@ func (s *Store) change(ctx context.Context, r record) (outcome, error) {
 	if !r.uids.valid() {
 		return outcome{}, fmt.Errorf("UID set not ascending: %w", ErrNoMessage)
 	}
-	res, err := s.commit(ctx, &item{rec: r, meta: r.pack()})
+	res, err := s.commit(ctx, &request{items: []*item{{rec: r, meta: r.pack()}}})
 	if err != nil {
 		return outcome{}, err
 	}

@@ -21,6 +21,7 @@ type outcome struct {
 	copied   CopyResult
 	removed  UIDSet
 	modseq   ModSeq
+	count    int // messages purged or undeleted
 	events   []addressed
 }
 
@@ -33,13 +34,14 @@ type addressed struct {
 // apply brings the index forward by one record. It is a pure function of the
 // index and the record: live operation, replay and rebuild come to the same.
 // The error is a fault of the index itself; the transaction must not commit.
-func apply(x index, r *record, pos position, metaLen int64) (outcome, error) {
-	if err := x.grow(pos.segment, recordHeader+metaLen+r.size, 0); err != nil {
+func apply(x index, it *item) (outcome, error) {
+	r := &it.rec
+	if err := x.grow(it.pos.segment, it.length(), 0); err != nil {
 		return outcome{}, err
 	}
 	switch r.kind {
 	case kindMessage:
-		return x.applyMessage(r, pos, metaLen)
+		return x.applyMessage(it)
 	case kindFlags:
 		return x.applyFlags(r)
 	case kindCopy, kindMove:
@@ -58,60 +60,110 @@ func apply(x index, r *record, pos position, metaLen int64) (outcome, error) {
 		return x.applyRename(r)
 	case kindSubscribe:
 		return x.applySubscribe(r)
+	case kindRelocate:
+		return x.applyRelocate(it)
+	case kindForget:
+		return outcome{}, x.del(bucketSeg, segmentKey(r.segment))
+	case kindPurge:
+		return x.applyPurge(r)
+	case kindUndelete:
+		return x.applyUndelete(r)
 	}
 	return outcome{}, fmt.Errorf("record %d of kind %d: %w", r.seq, r.kind, errBadRecord)
 }
 
-// grow counts bytes written to and given up in a segment.
-func (x index) grow(segment uint32, bytes, dead int64) error {
-	k := binary.BigEndian.AppendUint32(nil, segment)
+func segmentKey(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+// grow counts bytes written to a segment, and those of them that are messages
+// somebody has. A segment that is gone has no row and gets none.
+func (x index) grow(segment uint32, bytes, live int64) error {
+	k := segmentKey(segment)
 	d := rowReader{b: x.get(bucketSeg, k)}
 	if len(d.b) > 0 {
-		bytes, dead = bytes+d.int(), dead+d.int()
+		bytes, live = bytes+d.int(), live+d.int()
+	} else if bytes == 0 {
+		return nil
 	}
 	w := rowWriter{}
 	w.int(bytes)
-	w.int(dead)
+	w.int(live)
 	return x.put(bucketSeg, k, w.b)
 }
 
-func (x index) applyMessage(r *record, pos position, metaLen int64) (out outcome, err error) {
-	refs := make([]Ref, len(r.targets))
-	for i, t := range r.targets {
-		if refs[i], err = x.resolve(t); err != nil {
-			return outcome{err: err}, x.grow(pos.segment, 0, recordHeader+metaLen+r.size)
+func (x index) applyMessage(it *item) (out outcome, err error) {
+	r := &it.rec
+	for _, id := range r.makeAccounts {
+		if _, err := x.applyCreateAccount(&record{account: id, name: fmt.Sprintf("account-%d", id), time: r.time}); err != nil {
+			return out, err
 		}
 	}
 	blob := BlobID(r.seq)
-	if err := x.putLoc(blob, locRow{pos: pos, metaLen: metaLen, size: r.size, crc: r.crc}); err != nil {
-		return out, err
-	}
+	l := r.loc(it.pos, it.head+int64(len(it.meta)))
 	for i, t := range r.targets {
-		thread, err := x.thread(refs[i].Account, r.threads, r.seq)
+		ref, err := x.resolve(t)
+		if err != nil && (t.orInbox || i > 0 && len(out.appended) > 0) {
+			// A delivery is answered before this: the other recipients must
+			// not lose it because one account is gone.
+			continue
+		}
+		if err != nil {
+			x.dropAside(r.aside)
+			return outcome{err: err}, nil
+		}
+		if len(out.appended) == 0 {
+			if err := x.addBody(blob, l); err != nil {
+				return out, err
+			}
+		}
+		thread, err := x.thread(ref.Account, r.threads, r.seq)
 		if err != nil {
 			return out, err
 		}
-		words, err := x.keywords(refs[i].Account, t.keywords, true)
+		words, err := x.keywords(ref.Account, t.keywords, true)
 		if err != nil {
 			return out, err
 		}
-		h := hotRow{flags: t.flags, keywords: words, date: t.date, zone: t.zone, saved: r.time, size: r.size, blob: blob, thread: thread}
-		a, ev, err := x.insert(refs[i], &h, r.cold)
+		h := hotRow{flags: t.flags, keywords: words, date: t.date, zone: t.zone, saved: r.time, size: l.rawSize, blob: blob, thread: thread}
+		a, ev, err := x.insert(ref, &h, r.cold, t.uid)
 		if err != nil {
 			return out, err
 		}
 		out.appended = append(out.appended, a)
 		out.events = append(out.events, ev)
 	}
+	if len(out.appended) == 0 {
+		x.dropAside(r.aside)
+		return outcome{err: ErrNoAccount}, nil
+	}
 	return out, nil
+}
+
+// addBody notes where a new body lies.
+func (x index) addBody(b BlobID, l locRow) error {
+	if err := x.putLoc(b, l); err != nil {
+		return err
+	}
+	if l.aside != 0 {
+		if err := x.put(bucketAside, binary.BigEndian.AppendUint64(nil, l.aside), blobKey(b)); err != nil {
+			return err
+		}
+	}
+	return x.grow(l.pos.segment, 0, l.length())
+}
+
+// dropAside has a body's own file removed once the transaction is committed.
+func (x index) dropAside(n uint64) {
+	if n != 0 {
+		x.state.freed = append(x.state.freed, n)
+	}
 }
 
 // resolve finds where a target goes now.
 func (x index) resolve(t target) (Ref, error) {
-	if x.get(bucketAcct, accountKey(t.Account)) == nil {
+	if !x.has(bucketAcct, accountKey(t.Account)) {
 		return Ref{}, ErrNoAccount
 	}
-	if t.Mailbox != 0 && x.get(bucketMbox, refKey(t.Ref)) != nil {
+	if t.Mailbox != 0 && x.has(bucketMbox, refKey(t.Ref)) {
 		return t.Ref, nil
 	}
 	if !t.orInbox {
@@ -124,8 +176,9 @@ func (x index) resolve(t target) (Ref, error) {
 	return Ref{t.Account, inbox}, nil
 }
 
-// insert gives a message its UID and modseq in a mailbox and counts it.
-func (x index) insert(ref Ref, h *hotRow, cold []byte) (a Appended, ev addressed, err error) {
+// insert gives a message its UID and modseq in a mailbox and counts it. A UID
+// that is asked for is given when it is not below UIDNEXT.
+func (x index) insert(ref Ref, h *hotRow, cold []byte, want UID) (a Appended, ev addressed, err error) {
 	acct, err := x.account(ref.Account)
 	if err != nil {
 		return a, ev, err
@@ -138,8 +191,11 @@ func (x index) insert(ref Ref, h *hotRow, cold []byte) (a Appended, ev addressed
 	acct.bytes += h.size
 	acct.count++
 	h.modseq = acct.modseq
-	uid := m.UIDNext
-	m.UIDNext++
+	uid := max(m.UIDNext, want)
+	if uid == 0 || uid == 1<<32-1 {
+		return a, ev, fmt.Errorf("mailbox %d of account %d has no UID left: %w", ref.Mailbox, ref.Account, ErrLimit)
+	}
+	m.UIDNext = uid + 1
 	m.HighestModSeq = h.modseq
 	count(&m, h, 1)
 	if err := x.putAccount(ref.Account, acct); err != nil {
@@ -176,7 +232,7 @@ func count(m *Mailbox, h *hotRow, n int64) {
 // the account is known to hold it already.
 func (x index) hold(id mail.AccountID, b BlobID, cold []byte) error {
 	k := wideKey(id, uint64(b))
-	if x.get(bucketCold, k) != nil {
+	if x.has(bucketCold, k) {
 		n := uint64(1)
 		if v := x.get(bucketDup, k); v != nil {
 			n, _ = binary.Uvarint(v)
@@ -218,8 +274,14 @@ func (x index) release(id mail.AccountID, b BlobID) error {
 	if l.holders--; l.holders > 0 {
 		return x.putLoc(b, l)
 	}
-	if err := x.grow(l.pos.segment, 0, l.length()); err != nil {
+	if err := x.grow(l.pos.segment, 0, -l.length()); err != nil {
 		return err
+	}
+	if l.aside != 0 {
+		x.dropAside(l.aside)
+		if err := x.del(bucketAside, binary.BigEndian.AppendUint64(nil, l.aside)); err != nil {
+			return err
+		}
 	}
 	return x.del(bucketLoc, blobKey(b))
 }
@@ -252,7 +314,7 @@ func (x index) thread(id mail.AccountID, hashes []uint64, own uint64) (uint64, e
 			break
 		}
 	}
-	if x.get(bucketCold, wideKey(id, own)) != nil {
+	if x.has(bucketCold, wideKey(id, own)) {
 		return thread, nil
 	}
 	for _, h := range hashes {
@@ -344,10 +406,10 @@ func (x index) keywords(id mail.AccountID, words []string, create bool) ([]uint3
 // keywordNames are the account's keywords by number, from 1.
 func (x index) keywordNames(id mail.AccountID) map[uint32]string {
 	out := map[uint32]string{}
-	prefix := accountKey(id)
-	c := x.tx.Bucket([]byte(bucketKw)).Cursor()
-	for k, v := c.Seek(prefix); len(k) == 8 && string(k[:4]) == string(prefix); k, v = c.Next() {
-		out[binary.BigEndian.Uint32(k[4:])] = string(v)
+	for k, v := range x.scan(bucketKw, accountKey(id)) {
+		if len(k) == 8 {
+			out[binary.BigEndian.Uint32(k[4:])] = string(v)
+		}
 	}
 	return out
 }

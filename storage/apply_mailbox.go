@@ -14,7 +14,7 @@ import (
 // under collects the keys of a bucket that begin with prefix.
 func (x index) under(bucket string, prefix []byte) (keys [][]byte) {
 	c := x.tx.Bucket([]byte(bucket)).Cursor()
-	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
 	return keys
@@ -36,7 +36,7 @@ func firstMailboxes() []Mailbox {
 }
 
 func (x index) applyCreateAccount(r *record) (out outcome, err error) {
-	if x.get(bucketAcct, accountKey(r.account)) != nil {
+	if x.has(bucketAcct, accountKey(r.account)) {
 		return outcome{err: ErrExists}, nil
 	}
 	// What an account of that number left behind must not be met again.
@@ -44,7 +44,7 @@ func (x index) applyCreateAccount(r *record) (out outcome, err error) {
 		return out, err
 	}
 	for _, m := range firstMailboxes() {
-		if _, err := x.make(r.account, m.Name, m.SpecialUse, r.time); err != nil {
+		if _, err := x.make(r.account, Mailbox{Name: m.Name, SpecialUse: m.SpecialUse}, r.time); err != nil {
 			return out, err
 		}
 		if err := x.put(bucketSub, nameKey(r.account, m.Name), []byte{1}); err != nil {
@@ -54,17 +54,20 @@ func (x index) applyCreateAccount(r *record) (out outcome, err error) {
 	return out, nil
 }
 
-// make creates one mailbox. UIDVALIDITY is the time, or one more than the last
-// one given out, so that a name used again never has an old one (RFC 9051
-// §2.3.1.1).
-func (x index) make(id mail.AccountID, name string, use SpecialUse, now int64) (Mailbox, error) {
+// make creates one mailbox. UIDVALIDITY is the one asked for, else the time, or
+// one more than the last one given out, so that a name used again never has an
+// old one (RFC 9051 §2.3.1.1).
+func (x index) make(id mail.AccountID, m Mailbox, now int64) (Mailbox, error) {
 	a, err := x.account(id)
 	if err != nil {
 		return Mailbox{}, err
 	}
-	a.uidValidity = max(a.uidValidity+1, uint32(min(max(now, 1), 1<<32-2)))
+	if m.UIDValidity == 0 {
+		m.UIDValidity = max(a.uidValidity+1, uint32(min(max(now, 1), 1<<32-2)))
+	}
+	a.uidValidity = max(a.uidValidity, m.UIDValidity)
 	a.modseq++
-	m := Mailbox{ID: a.nextMailbox, Name: name, SpecialUse: use, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.modseq}
+	m.ID, m.UIDNext, m.HighestModSeq = a.nextMailbox, 1, a.modseq
 	a.nextMailbox++
 	if err := x.putAccount(id, a); err != nil {
 		return m, err
@@ -72,7 +75,7 @@ func (x index) make(id mail.AccountID, name string, use SpecialUse, now int64) (
 	if err := x.putMailbox(Ref{id, m.ID}, m); err != nil {
 		return m, err
 	}
-	return m, x.put(bucketName, nameKey(id, name), binary.BigEndian.AppendUint32(nil, uint32(m.ID)))
+	return m, x.put(bucketName, nameKey(id, m.Name), binary.BigEndian.AppendUint32(nil, uint32(m.ID)))
 }
 
 // parents creates the levels above name that do not exist.
@@ -84,7 +87,7 @@ func (x index) parents(id mail.AccountID, name string, now int64) error {
 		if _, ok := x.byName(id, name[:i]); ok {
 			continue
 		}
-		if _, err := x.make(id, name[:i], "", now); err != nil {
+		if _, err := x.make(id, Mailbox{Name: name[:i]}, now); err != nil {
 			return err
 		}
 	}
@@ -92,7 +95,7 @@ func (x index) parents(id mail.AccountID, name string, now int64) error {
 }
 
 func (x index) applyCreateMailbox(r *record) (out outcome, err error) {
-	if x.get(bucketAcct, accountKey(r.account)) == nil {
+	if !x.has(bucketAcct, accountKey(r.account)) {
 		return outcome{err: ErrNoAccount}, nil
 	}
 	if _, ok := x.byName(r.account, r.name); ok {
@@ -101,7 +104,7 @@ func (x index) applyCreateMailbox(r *record) (out outcome, err error) {
 	if err := x.parents(r.account, r.name, r.time); err != nil {
 		return out, err
 	}
-	out.mailbox, err = x.make(r.account, r.name, r.use, r.time)
+	out.mailbox, err = x.make(r.account, Mailbox{Name: r.name, SpecialUse: r.use, UIDValidity: r.validity}, r.time)
 	return out, err
 }
 
@@ -116,7 +119,7 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 		return outcome{err: ErrHasChildren}, nil
 	}
 	ref := Ref{r.account, id}
-	if err := x.empty(ref); err != nil {
+	if err := x.empty(ref, r.name, r); err != nil {
 		return out, err
 	}
 	if err := x.del(bucketMbox, refKey(ref)); err != nil {
@@ -130,23 +133,28 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 }
 
 // empty takes every message and tombstone out of a mailbox that goes.
-func (x index) empty(ref Ref) error {
+func (x index) empty(ref Ref, name string, by *record) error {
 	a, err := x.account(ref.Account)
 	if err != nil {
 		return err
 	}
-	for _, k := range x.under(bucketHot, refKey(ref)) {
-		h, err := decodeHot(x.get(bucketHot, k))
+	list, err := x.hits(ref, nil, true)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		if by.keep {
+			err = x.keep(ref, name, by.time, t)
+		} else {
+			err = x.release(ref.Account, t.hot.blob)
+		}
 		if err != nil {
 			return err
 		}
-		if err := x.release(ref.Account, h.blob); err != nil {
+		if err := x.del(bucketHot, hotKey(ref, t.uid)); err != nil {
 			return err
 		}
-		if err := x.del(bucketHot, k); err != nil {
-			return err
-		}
-		a.bytes -= h.size
+		a.bytes -= t.hot.size
 		a.count--
 	}
 	if err := x.putAccount(ref.Account, a); err != nil {
@@ -156,15 +164,18 @@ func (x index) empty(ref Ref) error {
 }
 
 func (x index) applyRemoveAccount(r *record) (out outcome, err error) {
-	if x.get(bucketAcct, accountKey(r.account)) == nil {
+	if !x.has(bucketAcct, accountKey(r.account)) {
 		return outcome{err: ErrNoAccount}, nil
 	}
 	for _, k := range x.under(bucketMbox, accountKey(r.account)) {
 		ref := Ref{r.account, MailboxID(binary.BigEndian.Uint32(k[4:]))}
-		if err := x.empty(ref); err != nil {
+		if err := x.empty(ref, "", r); err != nil {
 			return out, err
 		}
 		out.events = append(out.events, addressed{ref, Event{Kind: EventDeleted}})
+	}
+	if err := x.dropKept(r.account); err != nil {
+		return out, err
 	}
 	for _, b := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketThread, bucketDup, bucketAcct} {
 		if err := x.delUnder(b, accountKey(r.account)); err != nil {
@@ -197,11 +208,11 @@ func (x index) applyRename(r *record) (out outcome, err error) {
 		return out, err
 	}
 	if r.name == "INBOX" {
-		m, err := x.make(r.account, r.to, "", r.time)
+		m, err := x.make(r.account, Mailbox{Name: r.to}, r.time)
 		if err != nil {
 			return out, err
 		}
-		return x.transfer(Ref{r.account, id}, Ref{r.account, m.ID}, nil, true, r.time, true)
+		return x.transfer(Ref{r.account, id}, Ref{r.account, m.ID}, &record{kind: kindMove, all: true, time: r.time})
 	}
 	if err := x.rename(Ref{r.account, id}, r.name, r.to); err != nil {
 		return out, err
@@ -236,7 +247,7 @@ func (x index) rename(ref Ref, from, to string) error {
 }
 
 func (x index) applySubscribe(r *record) (outcome, error) {
-	if x.get(bucketAcct, accountKey(r.account)) == nil {
+	if !x.has(bucketAcct, accountKey(r.account)) {
 		return outcome{err: ErrNoAccount}, nil
 	}
 	k := nameKey(r.account, r.name)

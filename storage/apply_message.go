@@ -26,7 +26,7 @@ func (x index) hits(ref Ref, set UIDSet, all bool) (list []hit, err error) {
 			if uid > r.Last {
 				break
 			}
-			h, err := decodeHot(v)
+			h, err := x.hot(k, v)
 			if err != nil {
 				return nil, fmt.Errorf("UID %d of mailbox %d: %w", uid, ref.Mailbox, err)
 			}
@@ -103,24 +103,24 @@ func combine(op FlagOp, flags Flags, kw []uint32, by Flags, words []uint32) (Fla
 func (x index) applyCopy(r *record) (out outcome, err error) {
 	src, dst := Ref{r.account, r.mailbox}, Ref{r.account, r.dst}
 	for _, ref := range []Ref{src, dst} {
-		if x.get(bucketMbox, refKey(ref)) == nil {
+		if !x.has(bucketMbox, refKey(ref)) {
 			return outcome{err: ErrNoMailbox}, nil
 		}
 	}
-	return x.transfer(src, dst, r.uids, r.all, r.time, r.kind == kindMove)
+	return x.transfer(src, dst, r)
 }
 
 // transfer copies messages to another mailbox of the account and, to move,
 // takes them out of the first. A body is never copied.
-func (x index) transfer(src, dst Ref, set UIDSet, all bool, now int64, move bool) (out outcome, err error) {
-	list, err := x.hits(src, set, all)
+func (x index) transfer(src, dst Ref, r *record) (out outcome, err error) {
+	list, err := x.hits(src, r.uids, r.all)
 	if err != nil {
 		return out, err
 	}
 	for _, t := range list {
 		h := t.hot
-		h.saved = now // RFC 8514 §2: the date a copy was saved is its own
-		a, ev, err := x.insert(dst, &h, nil)
+		h.saved = r.time // RFC 8514 §2: the date a copy was saved is its own
+		a, ev, err := x.insert(dst, &h, nil, 0)
 		if err != nil {
 			return out, err
 		}
@@ -134,10 +134,10 @@ func (x index) transfer(src, dst Ref, set UIDSet, all bool, now int64, move bool
 			out.events = append(out.events, ev)
 		}
 	}
-	if !move || len(list) == 0 {
+	if r.kind == kindCopy || len(list) == 0 {
 		return out, nil
 	}
-	removed, modseq, err := x.remove(src, list)
+	removed, modseq, err := x.remove(src, list, nil)
 	out.events = append(out.events, addressed{src, Event{Kind: EventExpunged, ModSeq: modseq, UIDs: removed}})
 	out.removed, out.modseq = removed, modseq
 	return out, err
@@ -145,7 +145,7 @@ func (x index) transfer(src, dst Ref, set UIDSet, all bool, now int64, move bool
 
 func (x index) applyExpunge(r *record) (out outcome, err error) {
 	ref := Ref{r.account, r.mailbox}
-	if x.get(bucketMbox, refKey(ref)) == nil {
+	if !x.has(bucketMbox, refKey(ref)) {
 		return outcome{err: ErrNoMailbox}, nil
 	}
 	list, err := x.hits(ref, r.uids, r.all)
@@ -158,13 +158,14 @@ func (x index) applyExpunge(r *record) (out outcome, err error) {
 	if len(list) == 0 {
 		return out, nil
 	}
-	out.removed, out.modseq, err = x.remove(ref, list)
+	out.removed, out.modseq, err = x.remove(ref, list, r)
 	out.events = []addressed{{ref, Event{Kind: EventExpunged, ModSeq: out.modseq, UIDs: out.removed}}}
 	return out, err
 }
 
-// remove takes messages out of a mailbox and leaves one tombstone.
-func (x index) remove(ref Ref, list []hit) (gone UIDSet, modseq ModSeq, err error) {
+// remove takes messages out of a mailbox and leaves one tombstone. With an
+// expunge that says so they can be brought back.
+func (x index) remove(ref Ref, list []hit, by *record) (gone UIDSet, modseq ModSeq, err error) {
 	a, err := x.account(ref.Account)
 	if err != nil {
 		return nil, 0, err
@@ -183,7 +184,12 @@ func (x index) remove(ref Ref, list []hit) (gone UIDSet, modseq ModSeq, err erro
 		if err := x.del(bucketHot, hotKey(ref, t.uid)); err != nil {
 			return nil, 0, err
 		}
-		if err := x.release(ref.Account, t.hot.blob); err != nil {
+		if by != nil && by.keep {
+			err = x.keep(ref, m.Name, by.time, t)
+		} else {
+			err = x.release(ref.Account, t.hot.blob)
+		}
+		if err != nil {
 			return nil, 0, err
 		}
 	}

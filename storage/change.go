@@ -97,7 +97,7 @@ func (s *Store) Move(ctx context.Context, src Ref, uids UIDSet, dst Ref) (CopyRe
 // Expunge removes the messages of the set, or with onlyDeleted those of them
 // with \Deleted; a nil set means all. It gives what was removed.
 func (s *Store) Expunge(ctx context.Context, ref Ref, uids UIDSet, onlyDeleted bool) (UIDSet, ModSeq, error) {
-	out, err := s.change(ctx, record{kind: kindExpunge, account: ref.Account, mailbox: ref.Mailbox, uids: uids, all: uids == nil, on: onlyDeleted})
+	out, err := s.change(ctx, record{kind: kindExpunge, account: ref.Account, mailbox: ref.Mailbox, uids: uids, all: uids == nil, on: onlyDeleted, keep: s.opts.KeepExpunged > 0})
 	return out.removed, out.modseq, err
 }
 
@@ -118,11 +118,17 @@ func (s *Store) RemoveAccount(ctx context.Context, id mail.AccountID) error {
 // CreateMailbox makes a mailbox and the levels above it that are missing.
 // Errors: ErrBadName, ErrExists, ErrNoAccount.
 func (s *Store) CreateMailbox(ctx context.Context, id mail.AccountID, name string, use SpecialUse) (Mailbox, error) {
+	return s.AdoptMailbox(ctx, id, name, use, 0)
+}
+
+// AdoptMailbox is CreateMailbox with the UIDVALIDITY that the mailbox had
+// elsewhere, so that clients know its messages again; 0 is as CreateMailbox.
+func (s *Store) AdoptMailbox(ctx context.Context, id mail.AccountID, name string, use SpecialUse, uidValidity uint32) (Mailbox, error) {
 	name, err := CleanName(name)
 	if err != nil {
 		return Mailbox{}, err
 	}
-	out, err := s.change(ctx, record{kind: kindCreateMailbox, account: id, name: name, use: use})
+	out, err := s.change(ctx, record{kind: kindCreateMailbox, account: id, name: name, use: use, validity: uidValidity})
 	return out.mailbox, err
 }
 
@@ -133,7 +139,7 @@ func (s *Store) DeleteMailbox(ctx context.Context, id mail.AccountID, name strin
 	if err != nil {
 		return ErrNoMailbox
 	}
-	_, err = s.change(ctx, record{kind: kindDeleteMailbox, account: id, name: name})
+	_, err = s.change(ctx, record{kind: kindDeleteMailbox, account: id, name: name, keep: s.opts.KeepExpunged > 0})
 	return err
 }
 

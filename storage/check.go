@@ -48,6 +48,8 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 	var blobs []BlobID
 	err := s.view(func(x index) error {
 		c := &checker{x, &rep, map[BlobID]uint64{}}
+		c.rows()
+		live := map[uint32]int64{}
 		b := x.tx.Bucket([]byte(bucketAcct)).Cursor()
 		for k, _ := b.First(); k != nil; k, _ = b.Next() {
 			if err := ctx.Err(); err != nil {
@@ -61,6 +63,7 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 			id := BlobID(binary.BigEndian.Uint64(k))
 			blobs = append(blobs, id)
 			l, ok := x.loc(id)
+			live[l.pos.segment] += l.length()
 			if !ok || l.holders != c.holders[id] {
 				c.problem("body %d: %d accounts noted to hold it, %d do", id, l.holders, c.holders[id])
 			}
@@ -69,8 +72,14 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 		for id := range c.holders {
 			c.problem("body %d: held by messages, but its place is not known", id)
 		}
+		c.segments(live)
 		return nil
 	})
+	if isDamage(err) {
+		rep.Problems = append(rep.Problems, err.Error())
+		err = nil
+	}
+	rep.Problems = append(rep.Problems, s.damage...)
 	rep.Bodies = int64(len(blobs))
 	if err != nil || !o.Bodies {
 		return rep, err
@@ -91,25 +100,63 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 
 // verify reads a body anew, whatever is remembered of it.
 func (s *Store) verify(id BlobID) error {
-	return s.view(func(x index) error {
-		l, ok := x.loc(id)
-		if !ok {
-			return ErrNoMessage
+	l, c, err := s.openStored(id)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if err := s.proveBody(id, l, c); err != nil || !l.packed {
+		return err
+	}
+	p, err := openPacked(s.packer, c, l.rawSize)
+	if err != nil {
+		return fmt.Errorf("body %d: %w", id, err)
+	}
+	if crc, err := bodyCRC(p, l.rawSize); err != nil || crc != l.rawCRC {
+		return fmt.Errorf("body %d does not decompress to what it was: %w", id, errors.Join(ErrDamaged, err))
+	}
+	return nil
+}
+
+// rows reads every row there is.
+func (c *checker) rows() {
+	for _, bucket := range bucketNames() {
+		cur := c.x.tx.Bucket([]byte(bucket)).Cursor()
+		for k, v := cur.First(); k != nil; k, v = cur.Next() {
+			if _, ok := openRow(k, v); !ok {
+				c.problem("index: a row of %s is damaged, key %x", bucket, k)
+			}
 		}
-		h := make([]byte, recordHeader)
-		if err := s.seg.readAt(h, l.pos); err != nil {
-			return fmt.Errorf("body %d: %w", id, err)
+	}
+}
+
+// segments compares what is noted of them with the bodies in them.
+func (c *checker) segments(live map[uint32]int64) {
+	for k, v := range c.x.scan(bucketSeg, nil) {
+		d := rowReader{b: v}
+		n := be32(k)
+		if written, noted := d.int(), d.int(); noted != live[n] || written < noted {
+			c.problem("segment %d: %d bytes written and %d live noted, messages hold %d", n, written, noted, live[n])
 		}
-		r, metaLen, err := parseHeader(h)
-		if err != nil || r.seq != uint64(id) || metaLen != l.metaLen || r.size != l.size || r.crc != l.crc {
-			return fmt.Errorf("body %d: segment %d at %d holds something else: %w", id, l.pos.segment, l.pos.offset, ErrDamaged)
+		delete(live, n)
+	}
+	for n, bytes := range live {
+		if bytes > 0 {
+			c.problem("segment %d: not noted, messages hold %d bytes of it", n, bytes)
 		}
-		crc, err := bodyCRC(&content{log: s.seg, at: l.body(), size: l.size}, l.size)
-		if err != nil || crc != l.crc {
-			return fmt.Errorf("body %d: segment %d at %d: wrong CRC: %w", id, l.pos.segment, l.pos.offset, ErrDamaged)
+	}
+}
+
+// kept adds up what expunged messages of an account hold.
+func (c *checker) kept(id mail.AccountID, blobs map[BlobID]uint64) {
+	for k, v := range c.x.scan(bucketKept, accountKey(id)) {
+		row, err := decodeKept(v)
+		if err != nil {
+			c.problem("account %d: expunged message %x: %v", id, k, err)
+			continue
 		}
-		return nil
-	})
+		blobs[row.hot.blob]++
+	}
 }
 
 func (c *checker) account(id mail.AccountID) {
@@ -133,10 +180,11 @@ func (c *checker) account(id mail.AccountID) {
 	if bytes != a.bytes || count != a.count {
 		c.problem("account %d: counts %d messages of %d bytes, mailboxes hold %d of %d", id, a.count, a.bytes, count, bytes)
 	}
+	c.kept(id, blobs)
 	for b, n := range blobs {
 		c.holders[b]++
 		k := wideKey(id, uint64(b))
-		if c.x.get(bucketCold, k) == nil {
+		if !c.x.has(bucketCold, k) {
 			c.problem("account %d: body %d has no description", id, b)
 		}
 		d := uint64(1)
@@ -179,7 +227,7 @@ func (c *checker) mailbox(ref Ref, a accountRow, words map[uint32]string, blobs 
 	cur := c.x.tx.Bucket([]byte(bucketHot)).Cursor()
 	for k, v := cur.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = cur.Next() {
 		uid := UID(binary.BigEndian.Uint32(k[8:]))
-		h, err := decodeHot(v)
+		h, err := c.x.hot(k, v)
 		if err != nil || uid == 0 || uid >= m.UIDNext || h.modseq > m.HighestModSeq || h.modseq == 0 {
 			c.problem("account %d: mailbox %q: UID %d: damaged or ahead of the mailbox (%v)", ref.Account, m.Name, uid, err)
 			continue
@@ -201,11 +249,11 @@ func (c *checker) mailbox(ref Ref, a accountRow, words map[uint32]string, blobs 
 
 // strays looks for rows of accounts that do not exist.
 func (c *checker) strays() {
-	for _, bucket := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketDup, bucketThread, bucketGone} {
+	for _, bucket := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketDup, bucketThread, bucketGone, bucketKept} {
 		cur := c.x.tx.Bucket([]byte(bucket)).Cursor()
 		for k, _ := cur.First(); k != nil; {
 			id := binary.BigEndian.Uint32(k)
-			if c.x.get(bucketAcct, k[:4]) == nil {
+			if !c.x.has(bucketAcct, k[:4]) {
 				c.problem("%s: rows of account %d, which does not exist", bucket, id)
 			}
 			if id == 1<<32-1 {

@@ -1,10 +1,12 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
 )
 
 // Limits of one batch of the log.
@@ -12,21 +14,40 @@ const (
 	batchRecords = 256
 	batchBytes   = 16 << 20
 	maxLinger    = time.Millisecond
+	// fullPause is how long the index waits before it tries a full disk again.
+	fullPause = 500 * time.Millisecond
 )
 
 // request is one caller's records: one group, applied whole or not at all.
 type request struct {
 	items []*item
-	out   []outcome
-	err   error
-	done  chan struct{}
+	// settled is called once the index has come past the records, or never
+	// will: what was reserved for them is free again. May be nil.
+	settled func()
+	// seal begins a new segment, exchange a new index.db; such a request has no
+	// records.
+	seal, exchange bool
+
+	logged chan struct{} // closed when the records are durable, or logErr says why not
+	logErr error
+	done   chan struct{} // closed when they are indexed too, or err says why not
+	err    error
+	out    []outcome
 }
 
 func (r *request) length() (n int64) {
 	for _, it := range r.items {
-		n += it.length()
+		n += recordHeader + int64(len(it.meta)) + it.rec.inLog()
 	}
 	return n
+}
+
+// finish answers a request for good.
+func (r *request) finish() {
+	if r.settled != nil {
+		r.settled()
+	}
+	close(r.done)
 }
 
 // writeLog is stage 1: it gathers what waits, writes it with one sync, and
@@ -35,40 +56,81 @@ func (s *Store) writeLog() {
 	defer close(s.index)
 	var buf []byte
 	var linger time.Duration
-	for req := range s.queue {
-		batch := s.gather(req, linger)
-		s.number(batch)
-		var items []*item
-		for _, r := range batch {
-			items = append(items, r.items...)
-		}
-		s.mu.Lock()
-		err := s.failed
-		s.mu.Unlock()
-		start := time.Now()
-		if err == nil {
-			if buf, err = s.seg.write(items, buf); err != nil {
-				err = s.fail(err)
+	for {
+		req, ok := s.next, true
+		if s.next = nil; req == nil {
+			if req, ok = <-s.queue; !ok {
+				return
 			}
 		}
+		batch := s.gather(req, linger)
+		start := time.Now()
+		var err error
+		buf, err = s.writeBatch(batch, buf)
 		if cap(buf) > 2*batchBytes {
 			buf = nil
 		}
 		if linger = 0; len(batch) > 1 {
 			linger = min(maxLinger, time.Since(start)/8)
 		}
-		if err != nil {
-			answer(batch, err)
-			continue
+		for _, r := range batch {
+			r.logErr, r.err = err, err
+			close(r.logged)
+			if err != nil {
+				r.finish()
+			}
 		}
-		s.index <- batch
+		if err == nil {
+			s.index <- batch
+		}
 	}
+}
+
+// writeBatch makes a batch durable. A full disk fails the batch alone; a
+// failure after which nobody knows what the disk holds stops the store.
+func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
+	if err := s.failure(); err != nil {
+		return buf, err
+	}
+	if s.seg.full() || batch[0].seal && s.seg.at.offset > segmentHeader {
+		if err := s.seg.begin(s.seg.at.segment + 1); err != nil {
+			return buf, noSpace(err)
+		}
+	}
+	seq := s.seq
+	s.number(batch)
+	var items []*item
+	for _, r := range batch {
+		items = append(items, r.items...)
+	}
+	if len(items) == 0 {
+		return buf, nil
+	}
+	buf, err := s.seg.write(items, buf)
+	if errors.Is(err, errUnsynced) {
+		return buf, s.fail(err)
+	}
+	if err != nil {
+		s.seq = seq
+	}
+	return buf, noSpace(err)
+}
+
+// noSpace gives a full disk its own name.
+func noSpace(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return err
 }
 
 // gather takes more requests as long as they wait, and lingers a little when
 // the batch before had company.
 func (s *Store) gather(first *request, linger time.Duration) []*request {
 	batch, records, bytes := []*request{first}, len(first.items), first.length()
+	if records == 0 {
+		return batch
+	}
 	var timeout <-chan time.Time
 	if linger > 0 {
 		timeout = time.After(linger)
@@ -91,48 +153,111 @@ func (s *Store) gather(first *request, linger time.Duration) []*request {
 		if !ok {
 			return batch
 		}
+		if len(req.items) == 0 {
+			// It has a batch of its own, after this one.
+			s.next = req
+			return batch
+		}
 		batch, records, bytes = append(batch, req), records+len(req.items), bytes+req.length()
 	}
 	return batch
 }
 
-// number gives records their sequence and marks groups.
+// number gives records their sequence and marks groups and the batch.
 func (s *Store) number(batch []*request) {
-	for _, r := range batch {
+	for b, r := range batch {
 		for i, it := range r.items {
-			it.rec.seq, it.rec.continued = s.seq, i < len(r.items)-1
+			it.rec.seq, it.rec.continued, it.rec.first = s.seq, i < len(r.items)-1, b == 0 && i == 0
 			s.seq++
 		}
-	}
-}
-
-func answer(batch []*request, err error) {
-	for _, r := range batch {
-		r.err = err
-		close(r.done)
 	}
 }
 
 // writeIndex is stage 2: one transaction a batch, in the order of the log.
 func (s *Store) writeIndex() {
 	for batch := range s.index {
-		s.mu.Lock()
-		err := s.failed
-		s.mu.Unlock()
-		if err == nil {
-			if err = s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx}, batch) }); err != nil {
-				err = s.fail(fmt.Errorf("update index: %w", err))
+		err := s.failure()
+		switch {
+		case err == nil && batch[0].exchange:
+			if batch[0].err = s.exchangeIndex(); batch[0].err != nil && s.db != nil {
+				batch[0].finish()
+				continue
 			}
+			err = batch[0].err
+		case err == nil && len(batch[0].items) > 0:
+			err = s.indexBatch(batch)
 		}
-		if err == nil {
+		if err != nil {
+			err = s.fail(fmt.Errorf("update index: %w", err))
+		} else {
 			for _, r := range batch {
 				for _, o := range r.out {
 					s.feeds.publish(o.events)
 				}
 			}
 		}
-		answer(batch, err)
+		for _, r := range batch {
+			r.err = err
+			r.finish()
+		}
+		if err == nil {
+			s.safe.advance(s)
+		}
 	}
+}
+
+// indexBatch applies a batch that is in the log, however long the disk is
+// full. A record that meets a damaged row fails alone; the index is made again
+// at the next start, with that record.
+func (s *Store) indexBatch(batch []*request) error {
+	err := s.patiently(batch)
+	if !isDamage(err) {
+		return err
+	}
+	s.noteDamage(err)
+	for i, r := range batch {
+		one := batch[i : i+1]
+		if err := s.patiently(one); isDamage(err) {
+			r.out = make([]outcome, len(r.items))
+			for i := range r.out {
+				r.out[i].err = fmt.Errorf("%w: %w", ErrDamaged, err)
+			}
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isDamage(err error) bool { return errors.Is(err, errBadRow) || errors.Is(err, errBadIndex) }
+
+// patiently waits for a full disk to have room again. Meanwhile nothing new is
+// taken.
+func (s *Store) patiently(batch []*request) error {
+	for {
+		err := s.applyTx(batch)
+		if err = noSpace(err); !errors.Is(err, ErrNoSpace) {
+			s.stall(nil)
+			return err
+		}
+		s.stall(err)
+		select {
+		case <-time.After(fullPause):
+		case <-s.stop:
+			return err
+		}
+	}
+}
+
+// applyTx is one transaction.
+func (s *Store) applyTx(batch []*request) (err error) {
+	defer s.guard(&err)()
+	t := &txState{}
+	if err := s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, batch) }); err != nil {
+		return err
+	}
+	s.removeAside(t.freed)
+	return nil
 }
 
 func applyBatch(x index, batch []*request) error {
@@ -144,7 +269,10 @@ func applyBatch(x index, batch []*request) error {
 		}
 		last = r.items[len(r.items)-1]
 	}
-	return x.putWatermark(position{last.pos.segment, last.pos.offset + last.length()}, last.rec.seq+1)
+	if err := x.putWatermark(position{last.pos.segment, last.pos.offset + last.length()}, last.rec.seq+1); err != nil {
+		return err
+	}
+	return x.state.fault
 }
 
 // applyGroup applies the records of one group; when a message of it has
@@ -155,21 +283,28 @@ func applyGroup(x index, items []*item) ([]outcome, error) {
 		for _, it := range items {
 			for _, t := range it.rec.targets {
 				if _, err := x.resolve(t); err != nil {
-					for i, it := range items {
-						out[i].err = err
-						if err := x.grow(it.pos.segment, it.length(), it.length()); err != nil {
-							return nil, err
-						}
-					}
-					return out, nil
+					return refuseGroup(x, items, err)
 				}
 			}
 		}
 	}
 	for i, it := range items {
 		var err error
-		if out[i], err = apply(x, &it.rec, it.pos, int64(len(it.meta))); err != nil {
+		if out[i], err = apply(x, it); err != nil {
 			return nil, fmt.Errorf("record %d: %w", it.rec.seq, err)
+		}
+	}
+	return out, nil
+}
+
+// refuseGroup counts a group's bytes and does nothing else.
+func refuseGroup(x index, items []*item, why error) ([]outcome, error) {
+	out := make([]outcome, len(items))
+	for i, it := range items {
+		out[i].err = why
+		x.dropAside(it.rec.aside)
+		if err := x.grow(it.pos.segment, it.length(), 0); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil

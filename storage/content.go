@@ -2,19 +2,33 @@ package storage
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
+	"sync/atomic"
 )
 
-// content is an open body: a place in the log. It holds nothing open.
+// content is a body as it is stored: a place in a file of the log. Close gives
+// the file back.
 type content struct {
 	log  *segmentLog
-	at   position
+	file *openFile
+	off  int64
 	size int64
+	shut atomic.Bool
 }
 
-func (c *content) Size() int64  { return c.size }
-func (c *content) Close() error { return nil }
+func (c *content) Size() int64 { return c.size }
+
+// Close implements io.Closer; closing again does nothing.
+func (c *content) Close() error {
+	if !c.shut.Swap(true) {
+		c.log.release(c.file)
+	}
+	return nil
+}
 
 // ReadAt implements io.ReaderAt.
 func (c *content) ReadAt(b []byte, off int64) (int, error) {
@@ -22,8 +36,8 @@ func (c *content) ReadAt(b []byte, off int64) (int, error) {
 		return 0, io.EOF
 	}
 	n := min(int64(len(b)), c.size-off)
-	if err := c.log.readAt(b[:n], position{c.at.segment, c.at.offset + off}); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
+	if got, err := c.file.ReadAt(b[:n], c.off+off); int64(got) < n {
+		return got, fmt.Errorf("read %q at %d: %w: %w", c.file.path, c.off+off+int64(got), ErrDamaged, errOr(err, io.ErrUnexpectedEOF))
 	}
 	if n < int64(len(b)) {
 		return int(n), io.EOF
@@ -35,11 +49,12 @@ func (c *content) ReadAt(b []byte, off int64) (int, error) {
 func (s *Store) OpenBody(ctx context.Context, ref Ref, uid UID) (Content, error) {
 	var blob BlobID
 	err := s.view(func(x index) error {
-		v := x.get(bucketHot, hotKey(ref, uid))
+		k := hotKey(ref, uid)
+		v := x.tx.Bucket([]byte(bucketHot)).Get(k)
 		if v == nil {
 			return ErrNoMessage
 		}
-		h, err := decodeHot(v)
+		h, err := x.hot(k, v)
 		blob = h.blob
 		return err
 	})
@@ -51,31 +66,101 @@ func (s *Store) OpenBody(ctx context.Context, ref Ref, uid UID) (Content, error)
 
 // OpenBlob opens a body by its id. Errors: ErrNoMessage, ErrDamaged.
 func (s *Store) OpenBlob(ctx context.Context, id BlobID) (Content, error) {
-	var l locRow
-	err := s.view(func(x index) error {
-		var ok bool
-		if l, ok = x.loc(id); !ok {
-			return ErrNoMessage
-		}
-		return nil
-	})
+	l, stored, err := s.openStored(id)
 	if err != nil {
 		return nil, err
 	}
-	c := &content{log: s.seg, at: l.body(), size: l.size}
-	if s.sound.has(id) {
-		return c, nil
+	if !s.sound.has(id) {
+		err := ctx.Err()
+		if err == nil {
+			err = s.proveBody(id, l, stored)
+		}
+		if err != nil {
+			return nil, errors.Join(err, stored.Close())
+		}
+		s.sound.add(id)
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+	if !l.packed {
+		return stored, nil
+	}
+	c, err := openPacked(s.packer, stored, l.rawSize)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("body %d: %w", id, err), stored.Close())
+	}
+	return c, nil
+}
+
+// openStored opens a body where it lies. Compaction may move it between the
+// look into the index and the opening of the file, so it looks again.
+func (s *Store) openStored(id BlobID) (l locRow, c *content, err error) {
+	for last := (position{}); ; last = l.pos {
+		err := s.view(func(x index) error {
+			k := blobKey(id)
+			if !x.has(bucketLoc, k) {
+				return ErrNoMessage
+			}
+			var ok bool
+			if l, ok = x.loc(id); !ok {
+				return fmt.Errorf("place of body %d: %w: %w", id, ErrDamaged, errBadRow)
+			}
+			return nil
+		})
+		if err != nil {
+			return l, nil, err
+		}
+		name, off := segmentName(l.pos.segment), l.pos.offset+l.bodyAt
+		if l.aside != 0 {
+			name, off = asideName(l.aside), asideHead
+		}
+		f, err := s.seg.acquire(name)
+		if err == nil {
+			return l, &content{log: s.seg, file: f, off: off, size: l.size}, nil
+		}
+		if l.pos == last {
+			return l, nil, fmt.Errorf("body %d: %w: %w", id, ErrDamaged, err)
+		}
+	}
+}
+
+// proveBody reads the whole body and the header before it: it must be the one
+// asked for, unchanged.
+func (s *Store) proveBody(id BlobID, l locRow, c *content) error {
+	if err := s.proveOwner(id, l, c); err != nil {
+		return err
 	}
 	crc, err := bodyCRC(c, l.size)
 	if err != nil {
-		return nil, fmt.Errorf("body %d: %w: %w", id, ErrDamaged, err)
+		return fmt.Errorf("body %d: %w: %w", id, ErrDamaged, err)
 	}
 	if crc != l.crc {
-		return nil, fmt.Errorf("body %d in segment %d at %d: wrong CRC: %w", id, l.pos.segment, l.pos.offset, ErrDamaged)
+		return fmt.Errorf("body %d in %s at %d: wrong CRC: %w", id, c.file.path, c.off, ErrDamaged)
 	}
-	s.sound.add(id)
-	return c, nil
+	return nil
+}
+
+// proveOwner tells whether what lies before a body belongs to it.
+func (s *Store) proveOwner(id BlobID, l locRow, c *content) error {
+	bad := func(err error) error {
+		return fmt.Errorf("body %d: %s at %d holds something else: %w", id, c.file.path, c.off, errors.Join(ErrDamaged, err))
+	}
+	if l.aside != 0 {
+		h := make([]byte, asideHead)
+		if n, err := c.file.ReadAt(h, 0); n < len(h) {
+			return bad(err)
+		}
+		if string(h[:8]) != asideMagic || binary.BigEndian.Uint64(h[8:]) != l.aside || binary.BigEndian.Uint64(h[16:]) != uint64(l.size) ||
+			binary.BigEndian.Uint32(h[24:]) != l.crc || crc32.Checksum(h[:28], castagnoli) != binary.BigEndian.Uint32(h[28:]) {
+			return bad(nil)
+		}
+		return nil
+	}
+	h := make([]byte, recordHeader)
+	if n, err := c.file.ReadAt(h, l.pos.offset); n < len(h) {
+		return bad(err)
+	}
+	r, hd, err := parseHeader(h)
+	if err != nil || hd.length+hd.metaLen != l.bodyAt || r.size != l.size || r.crc != l.crc || r.kind == kindMessage && r.seq != uint64(id) {
+		return bad(err)
+	}
+	return nil
 }

@@ -1,9 +1,12 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"iter"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -25,11 +28,13 @@ const (
 	bucketThread = "thread"
 	bucketGone   = "gone"
 	bucketSeg    = "seg"
+	bucketAside  = "aside"
+	bucketKept   = "kept"
 )
 
 func bucketNames() []string {
 	return []string{bucketMeta, bucketAcct, bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketLoc,
-		bucketDup, bucketThread, bucketGone, bucketSeg}
+		bucketDup, bucketThread, bucketGone, bucketSeg, bucketAside, bucketKept}
 }
 
 const rowVersion = 1
@@ -39,17 +44,87 @@ const rowVersion = 1
 var errBadRow = errors.New("row of the index is damaged")
 
 // index is the view of index.db in one transaction.
-type index struct{ tx *bolt.Tx }
+type index struct {
+	tx    *bolt.Tx
+	state *txState
+}
 
-func (x index) get(bucket string, key []byte) []byte { return x.tx.Bucket([]byte(bucket)).Get(key) }
+// txState is what one transaction comes to beside its rows.
+type txState struct {
+	fault error    // the first row that could not be read
+	freed []uint64 // files of bodies that nothing needs once it is committed
+}
 
+func (t *txState) damaged(bucket string, key []byte) error {
+	err := fmt.Errorf("bucket %s, key %x: %w", bucket, key, errBadRow)
+	if t.fault == nil {
+		t.fault = err
+	}
+	return err
+}
+
+// rowSum is what each row ends with: a CRC32C over key and value, so that a
+// row that was damaged, or strayed to another key, is never believed.
+const rowSum = 4
+
+func sealRow(key, val []byte) []byte {
+	return binary.BigEndian.AppendUint32(val, crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, val))
+}
+
+func openRow(key, stored []byte) ([]byte, bool) {
+	n := len(stored) - rowSum
+	if n < 0 || crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, stored[:n]) != binary.BigEndian.Uint32(stored[n:]) {
+		return nil, false
+	}
+	return stored[:n:n], true
+}
+
+// get reads a row, nil when there is none. A damaged one is nil too and sets
+// the transaction's fault: it must not be committed.
+func (x index) get(bucket string, key []byte) []byte {
+	v := x.tx.Bucket([]byte(bucket)).Get(key)
+	if v == nil {
+		return nil
+	}
+	val, ok := openRow(key, v)
+	if !ok {
+		_ = x.state.damaged(bucket, key) // kept in the state
+		return nil
+	}
+	return val
+}
+
+// has tells whether there is a row.
+func (x index) has(bucket string, key []byte) bool {
+	return x.tx.Bucket([]byte(bucket)).Get(key) != nil
+}
+
+// put writes a row; val is the store's from here on.
 func (x index) put(bucket string, key, val []byte) error {
 	b := x.tx.Bucket([]byte(bucket))
 	b.FillPercent = 0.9
-	return b.Put(key, val)
+	return b.Put(key, sealRow(key, val))
 }
 
 func (x index) del(bucket string, key []byte) error { return x.tx.Bucket([]byte(bucket)).Delete(key) }
+
+// scan walks the rows whose keys begin with prefix. Damaged ones are left out
+// and set the fault.
+func (x index) scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(k, v []byte) bool) {
+		c := x.tx.Bucket([]byte(bucket)).Cursor()
+		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			val, ok := openRow(k, v)
+			if !ok {
+				_ = x.state.damaged(bucket, k) // kept in the state
+				continue
+			}
+			if !yield(k, val) {
+				return
+			}
+		}
+	}
+}
 
 // key packs numbers big-endian: uint32 for accounts, mailboxes and UIDs, uint64
 // for the rest.
@@ -189,6 +264,15 @@ func (h *hotRow) pack() []byte {
 	return w.b
 }
 
+// hot reads a row that a cursor found.
+func (x index) hot(k, stored []byte) (hotRow, error) {
+	v, ok := openRow(k, stored)
+	if !ok {
+		return hotRow{}, x.state.damaged(bucketHot, k)
+	}
+	return decodeHot(v)
+}
+
 func decodeHot(v []byte) (h hotRow, err error) {
 	d := rowReader{b: v}
 	version := d.uint()
@@ -204,37 +288,58 @@ func decodeHot(v []byte) (h hotRow, err error) {
 	return h, nil
 }
 
-// locRow is where a body lies in the log.
+// locRow is where a body lies.
 type locRow struct {
 	pos     position // of the record
-	metaLen int64
-	size    int64
-	crc     uint32
-	holders uint64 // accounts that have messages with it
+	bodyAt  int64    // length of the record's header and change
+	size    int64    // of the body as it is stored
+	crc     uint32   // of the same
+	holders uint64   // accounts that have messages with it
+	aside   uint64   // number of the file it is in, zero for the log
+	packed  bool
+	rawSize int64 // of the message
+	rawCRC  uint32
 }
 
-func (l *locRow) body() position {
-	return position{l.pos.segment, l.pos.offset + recordHeader + l.metaLen}
+func (r *record) loc(pos position, bodyAt int64) locRow {
+	l := locRow{pos: pos, bodyAt: bodyAt, size: r.size, crc: r.crc, aside: r.aside, packed: r.packed}
+	l.rawSize, l.rawCRC = r.message()
+	return l
 }
 
-func (l *locRow) length() int64 { return recordHeader + l.metaLen + l.size }
+// length is what the record takes in the log.
+func (l *locRow) length() int64 {
+	if l.aside != 0 {
+		return l.bodyAt
+	}
+	return l.bodyAt + l.size
+}
 
 func (x index) loc(b BlobID) (l locRow, ok bool) {
 	v := x.get(bucketLoc, blobKey(b))
 	d := rowReader{b: v}
 	version := d.uint()
-	l = locRow{pos: position{uint32(d.uint()), d.int()}, metaLen: d.int(), size: d.int(), crc: uint32(d.uint()), holders: d.uint()}
+	l = locRow{pos: position{uint32(d.uint()), d.int()}, bodyAt: d.int(), size: d.int(), crc: uint32(d.uint()), holders: d.uint(), aside: d.uint()}
+	l.rawSize, l.rawCRC = l.size, l.crc
+	if len(d.b) > 0 {
+		l.packed, l.rawSize, l.rawCRC = true, d.int(), uint32(d.uint())
+	}
 	return l, v != nil && !d.bad && version == rowVersion
 }
 
 func (x index) putLoc(b BlobID, l locRow) error {
-	w := rowWriter{b: make([]byte, 0, 32)}
+	w := rowWriter{b: make([]byte, 0, 48)}
 	w.uint(rowVersion)
 	w.uint(uint64(l.pos.segment))
 	w.int(l.pos.offset)
-	w.int(l.metaLen)
+	w.int(l.bodyAt)
 	w.int(l.size)
 	w.uint(uint64(l.crc))
 	w.uint(l.holders)
+	w.uint(l.aside)
+	if l.packed {
+		w.int(l.rawSize)
+		w.uint(uint64(l.rawCRC))
+	}
 	return x.put(bucketLoc, blobKey(b), w.b)
 }

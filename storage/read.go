@@ -3,10 +3,12 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"iter"
 	"slices"
 	"sync"
 
+	"mailstead/internal/logkey"
 	"mailstead/mail"
 )
 
@@ -16,7 +18,7 @@ const readSlice = 2000
 // HasAccount tells whether the store knows the account.
 func (s *Store) HasAccount(id mail.AccountID) (ok bool, err error) {
 	err = s.view(func(x index) error {
-		ok = x.get(bucketAcct, accountKey(id)) != nil
+		ok = x.has(bucketAcct, accountKey(id))
 		return nil
 	})
 	return ok, err
@@ -38,12 +40,16 @@ func (s *Store) Usage(id mail.AccountID) (u Usage, err error) {
 // Mailboxes lists the account's mailboxes by name. ErrNoAccount.
 func (s *Store) Mailboxes(id mail.AccountID) (list []Mailbox, err error) {
 	err = s.view(func(x index) error {
-		if x.get(bucketAcct, accountKey(id)) == nil {
+		if !x.has(bucketAcct, accountKey(id)) {
 			return ErrNoAccount
 		}
 		for _, k := range x.under(bucketName, accountKey(id)) {
-			ref := Ref{id, MailboxID(binary.BigEndian.Uint32(x.get(bucketName, k)))}
-			m, err := x.mailbox(ref)
+			box, _ := x.byName(id, string(k[4:]))
+			m, err := x.mailbox(Ref{id, box})
+			if isDamage(err) || box == 0 {
+				s.log.Error("mailbox left out", logkey.Account, id, logkey.Mailbox, string(k[4:]), logkey.Err, err)
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -109,11 +115,8 @@ func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
 			uid := UID(binary.BigEndian.Uint32(k[8:]))
 			snap.UIDs = append(snap.UIDs, uid)
 			if snap.FirstUnseen == 0 && snap.Mailbox.Unseen > 0 {
-				h, err := decodeHot(v)
-				if err != nil {
-					return err
-				}
-				if h.flags&Seen == 0 {
+				// A damaged row is told when the message is asked for.
+				if h, err := x.hot(k, v); err == nil && h.flags&Seen == 0 {
 					snap.FirstUnseen = uid
 				}
 			}
@@ -143,7 +146,11 @@ func (s *Store) Rows(ref Ref, uids UIDSet, o ReadOptions) iter.Seq2[Row, error] 
 				return
 			}
 			for _, r := range rows {
-				if !yield(r, nil) {
+				var err error
+				if r.damaged {
+					err = fmt.Errorf("message with UID %d: %w", r.UID, ErrDamaged)
+				}
+				if !yield(r, err) {
 					return
 				}
 			}
@@ -165,9 +172,10 @@ func (x index) rows(ref Ref, set UIDSet, o ReadOptions) (rows []Row, rest UIDSet
 			if looked++; looked > readSlice {
 				return rows, append(UIDSet{{uid, r.Last}}, set[i+1:]...), nil
 			}
-			h, err := decodeHot(v)
+			h, err := x.hot(k, v)
 			if err != nil {
-				return nil, nil, err
+				rows = append(rows, Row{UID: uid, damaged: true})
+				continue
 			}
 			if h.modseq <= o.ChangedSince {
 				continue
@@ -209,7 +217,11 @@ func (s *Store) Vanished(ref Ref, since ModSeq) (UIDSet, error) {
 		prefix := refKey(ref)
 		c := x.tx.Bucket([]byte(bucketGone)).Cursor()
 		for k, v := c.Seek(binary.BigEndian.AppendUint64(refKey(ref), uint64(since)+1)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			d := rowReader{b: v}
+			val, ok := openRow(k, v)
+			if !ok {
+				return x.state.damaged(bucketGone, k)
+			}
+			d := rowReader{b: val}
 			d.uint()
 			for u := range d.uids().All() {
 				list = append(list, u)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func sampleRecord() record {
@@ -15,30 +16,52 @@ func sampleRecord() record {
 
 func TestRecordPackedAndReadAgain(t *testing.T) {
 	t.Parallel()
-	want := sampleRecord()
-	want.seq, want.continued = 5, true
-	meta := want.pack()
-	got, n, err := parseHeader(want.header(meta))
-	if err != nil || n != int64(len(meta)) {
-		t.Fatalf("got %d, %v, want %d", n, err, len(meta))
+	message := sampleRecord()
+	message.packed, message.rawSize, message.rawCRC = true, 50, 99
+	tests := []struct {
+		name string
+		rec  record
+	}{
+		{"message", message},
+		{"message aside", record{kind: kindMessage, aside: 12, size: 1 << 21, crc: 1}},
+		{"relocate", record{kind: kindRelocate, blob: 4, from: position{2, 900}, size: 3, crc: 8}},
+		{"forget", record{kind: kindForget, segment: 77}},
+		{"purge", record{kind: kindPurge, before: 1700000000, limit: 500}},
+		{"undelete", record{kind: kindUndelete, kept: []keptKey{{1700000000, 3, 9}, {1, 2, 3}}}},
+		{"create mailbox", record{kind: kindCreateMailbox, name: "a", validity: 5}},
+		{"expunge", record{kind: kindExpunge, keep: true, on: true, uids: UIDSet{{1, 2}}}},
 	}
-	if err := got.unpack(meta); err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(record{}, target{})); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			want := tt.rec
+			want.seq, want.continued, want.first = 5, true, true
+			meta := want.pack()
+			got, hd, err := parseHeader(want.header(meta, [8]byte{1, 2, 3}))
+			if err != nil || hd.metaLen != int64(len(meta)) || hd.salt != [8]byte{1, 2, 3} {
+				t.Fatalf("got %+v, %v, want length %d", hd, err, len(meta))
+			}
+			if err := got.unpack(meta); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(want, got, cmp.AllowUnexported(record{}, target{}, position{}, keptKey{}), cmpopts.EquateEmpty()); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
 	}
 }
 
 func FuzzRecordUnpack(f *testing.F) {
 	s := sampleRecord()
-	f.Add(s.pack())
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var r record
+	f.Add(uint8(s.kind), s.pack())
+	u := record{kind: kindUndelete, kept: []keptKey{{1700000000, 3, 9}}}
+	f.Add(uint8(u.kind), u.pack())
+	f.Fuzz(func(t *testing.T, k uint8, b []byte) {
+		r := record{kind: kind(k)}
 		if r.unpack(b) != nil {
 			return
 		}
-		var again record
+		again := record{kind: kind(k)}
 		if err := again.unpack(r.pack()); err != nil {
 			t.Fatalf("packed again, not readable: %v", err)
 		}

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
@@ -38,131 +37,274 @@ func (s *Store) replay() error {
 	if known && at.segment > last {
 		return fmt.Errorf("segment %d is missing: %w", at.segment, errDamagedLog)
 	}
-	r := replayer{db: s.db, next: seq, end: position{last, segmentHeader}}
+	r := &replayer{s: s, next: seq, end: at}
 	for i, n := range list {
 		if n < at.segment {
 			continue
 		}
-		if i > 0 && list[i-1] != n-1 {
-			return fmt.Errorf("segment %d is missing: %w", n-1, errDamagedLog)
+		if from := at.segment; i > 0 && list[i-1] != n-1 && n > max(from, 1) || i == 0 && n > max(from, 1) {
+			if !s.opts.Salvage {
+				return fmt.Errorf("segment %d is missing; bring it back, or give up what it held with reindex: %w", n-1, errDamagedLog)
+			}
+			if err := r.hole(fmt.Sprintf("segment %d is missing", n-1)); err != nil {
+				return err
+			}
 		}
-		if err := r.segment(s.seg.dir, n, max(at.offset*b2i(n == at.segment), segmentHeader), n == last); err != nil {
+		from := int64(0)
+		if n == at.segment {
+			from = at.offset
+		}
+		if err := r.segment(n, from, n == last); err != nil {
 			return err
 		}
 	}
-	if err := r.flush(); err != nil {
+	if err := r.finish(); err != nil {
 		return err
 	}
-	if r.applied > 0 {
-		s.log.Info("log replayed", "records", r.applied)
-	}
-	s.seq = r.next
 	if known && at.segment == last && r.end.offset < at.offset {
 		return fmt.Errorf("segment %d is shorter than the index knows: %w", last, errDamagedLog)
+	}
+	s.seq = r.next
+	s.damage = append(s.damage, r.damage...)
+	if r.applied > 0 {
+		s.log.Info("log replayed", "records", r.applied, "damages", len(r.damage))
 	}
 	return s.resumeAt(last, r)
 }
 
-func b2i(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// resumeAt cuts the torn tail and goes on behind the last whole group.
-func (s *Store) resumeAt(last uint32, r replayer) error {
-	if r.stub {
-		if err := os.Remove(filepath.Join(s.seg.dir, segmentName(last))); err != nil {
-			return fmt.Errorf("remove unfinished segment: %w", err)
-		}
+// resumeAt makes the end of the log the place to write.
+func (s *Store) resumeAt(last uint32, r *replayer) error {
+	switch {
+	case r.stub:
 		return s.seg.begin(last)
-	}
-	if err := s.seg.resume(last, r.end.offset); err != nil {
-		return err
-	}
-	if r.end.offset >= s.seg.size {
+	case r.v1 || r.end.offset >= s.seg.size:
+		// What was written in the old format stays as it is.
+		if err := s.seg.resume(last, r.end.offset, r.salt); err != nil {
+			return err
+		}
 		return s.seg.begin(last + 1)
 	}
-	return nil
+	return s.seg.resume(last, r.end.offset, r.salt)
 }
 
-// replayer applies scanned records in slices.
+// replayer applies the records of a log from a watermark on.
 type replayer struct {
-	db      *bolt.DB
-	next    uint64 // sequence expected
-	pending []*request
-	group   []*item
-	end     position // behind the last whole group
+	s    *Store
+	next uint64 // sequence expected
+
+	group   []*item    // of a group that is not whole yet
+	pending []*request // whole groups
+	end     position   // behind the last of them
 	applied int
-	stub    bool // the last segment has not even a whole header
+	damage  []string
+	salvage *salvage // after the first hole
+
+	stub bool // the last segment has not even a whole header
+	v1   bool // the last segment is of the old format
+	salt [8]byte
 }
 
-func (r *replayer) segment(dir string, n uint32, from int64, last bool) error {
-	path := filepath.Join(dir, segmentName(n))
+// segment replays one segment. Only what was written last, in the last one,
+// may be torn: it was never answered.
+func (r *replayer) segment(n uint32, from int64, last bool) error {
+	sr, err := openSegment(r.s.seg.dir, n)
+	if errors.Is(err, errTorn) {
+		sr, err = recoverSalt(r.s.seg.dir, n)
+	}
+	if errors.Is(err, errTorn) && last {
+		r.stub = true
+		return r.batch(false)
+	}
+	if errors.Is(err, errTorn) {
+		return r.hole(err.Error())
+	}
+	if err != nil {
+		return err
+	}
+	defer sr.f.Close()
 	if last {
 		// What replay puts in the index must not outlive its record.
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err := r.s.syncFile(filepath.Join(r.s.seg.dir, segmentName(n))); err != nil {
+			return err
+		}
+	}
+	r.salt, r.v1 = sr.salt, sr.v1
+	from = max(from, sr.start)
+	if err := r.batch(false); err != nil {
+		return err
+	}
+	r.end = position{n, from}
+	for at := from; at < sr.size; {
+		fd, err := r.record(sr, at, last)
+		if errors.Is(err, errTorn) {
+			return r.tail(sr, last)
+		}
 		if err != nil {
-			return fmt.Errorf("open segment: %w", err)
+			return err
 		}
-		err = f.Sync()
-		if info, serr := f.Stat(); serr == nil && info.Size() < segmentHeader {
-			r.stub = true
-		}
-		if err := errors.Join(err, f.Close()); err != nil {
-			return fmt.Errorf("sync segment: %w", err)
-		}
-		if r.stub {
-			if len(r.group) > 0 {
-				return fmt.Errorf("segment %d ends in half a group: %w", n-1, errDamagedLog)
+		if fd.rec.first {
+			if err := r.batch(false); err != nil {
+				return err
 			}
-			return nil
 		}
+		r.take(&fd)
+		at = fd.end()
 	}
-	if len(r.group) == 0 {
-		r.end = position{n, from}
-	}
-	end, err := scanSegment(dir, n, from, r.take)
-	if errors.Is(err, errTorn) {
-		if last && end >= segmentHeader {
-			return nil
-		}
-		return fmt.Errorf("segment %d at %d: %w", n, end, errDamagedLog)
-	}
-	return err
+	return r.tail(sr, last)
 }
 
-// take is called for each record found.
-func (r *replayer) take(rec record, pos position, length int64) error {
-	if rec.seq != r.next {
-		return errTorn
+// record reads the record at a place, or the next one behind a hole that only
+// damage can have made.
+func (r *replayer) record(sr *segmentReader, at int64, last bool) (found, error) {
+	fd, err := sr.read(at)
+	if err == nil && fd.rec.seq == r.next {
+		return fd, nil
 	}
-	r.next++
-	r.group = append(r.group, &item{rec: rec, meta: make([]byte, length-recordHeader-rec.size), pos: pos})
-	if rec.continued {
-		return nil
+	if err != nil && !errors.Is(err, errTorn) {
+		return fd, err
+	}
+	if err != nil || fd.rec.seq < r.next {
+		if fd, err = sr.resync(at, r.next-1); err != nil {
+			if !last && errors.Is(err, errTorn) {
+				return fd, errors.Join(r.hole(fmt.Sprintf("segment %d: nothing readable from %d on", sr.number, at)), errTorn)
+			}
+			return fd, err
+		}
+	}
+	// Unless a later batch was begun, nothing tells that this one was synced.
+	for proof := fd; last && !proof.rec.first; {
+		if proof, err = sr.next(&proof, r.next); err != nil {
+			return fd, err
+		}
+	}
+	if err := r.batch(false); err != nil {
+		return fd, err
+	}
+	why := fmt.Sprintf("segment %d: records %d to %d are lost, %d bytes at %d are damaged", sr.number, r.next, fd.rec.seq-1, fd.pos.offset-at, at)
+	if err := r.hole(why); err != nil {
+		return fd, err
+	}
+	r.next = fd.rec.seq
+	return fd, nil
+}
+
+// next finds the record behind another one; errTorn when there is none.
+func (r *segmentReader) next(fd *found, seq uint64) (found, error) {
+	n, err := r.read(fd.end())
+	if errors.Is(err, errTorn) {
+		return r.resync(fd.end(), seq)
+	}
+	return n, err
+}
+
+// take adds a record to those waiting.
+func (r *replayer) take(fd *found) {
+	r.next = fd.rec.seq + 1
+	if r.salvage != nil {
+		r.salvage.adapt(&fd.rec)
+	}
+	r.group = append(r.group, &item{rec: fd.rec, meta: make([]byte, fd.head.metaLen), pos: fd.pos, head: fd.head.length})
+	if fd.rec.continued {
+		return
 	}
 	r.pending = append(r.pending, &request{items: r.group})
-	r.applied += len(r.group)
 	r.group = nil
-	r.end = position{pos.segment, pos.offset + length}
-	if len(r.pending) >= batchRecords {
-		return r.flush()
+	r.end = position{fd.pos.segment, fd.end()}
+}
+
+// batch is called where a batch begins: the one before is known to be whole.
+func (r *replayer) batch(end bool) error {
+	if len(r.group) > 0 && !end {
+		r.damage = append(r.damage, fmt.Sprintf("a group ends in the middle at record %d", r.next-1))
+		r.group = nil
+	}
+	if len(r.pending) < batchRecords && !end {
+		return nil
+	}
+	return r.flush()
+}
+
+// tail ends a segment. In the last one the bodies of the last batch are read:
+// from the first one on that is torn, nothing was answered.
+func (r *replayer) tail(sr *segmentReader, last bool) error {
+	if !last {
+		return nil
+	}
+	for i, req := range r.pending {
+		for _, it := range req.items {
+			if it.pos.segment != sr.number {
+				continue
+			}
+			fd := found{rec: it.rec, pos: it.pos, head: head{length: it.head, metaLen: int64(len(it.meta))}}
+			if err := sr.verify(&fd); err != nil {
+				return err
+			}
+			if fd.sound || it.rec.inLog() == 0 || !r.lastBatch(i) {
+				continue
+			}
+			r.next = req.items[0].rec.seq
+			r.end = req.items[0].pos
+			r.pending, r.group = r.pending[:i], nil
+			return nil
+		}
 	}
 	return nil
 }
 
-// flush applies what is whole; half a group is given up.
-func (r *replayer) flush() error {
-	r.next -= uint64(len(r.group))
-	if len(r.pending) == 0 {
-		return nil
+// lastBatch tells whether no batch begins after pending request i.
+func (r *replayer) lastBatch(i int) bool {
+	for _, req := range r.pending[i+1:] {
+		if req.items[0].rec.first && !r.v1 {
+			return false
+		}
 	}
-	err := r.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx}, r.pending) })
-	r.pending = nil
-	if err != nil {
-		return fmt.Errorf("replay log: %w", err)
+	return true
+}
+
+// finish applies what is left; half a group is given up.
+func (r *replayer) finish() error {
+	if len(r.group) > 0 {
+		r.next = r.group[0].rec.seq
+		r.group = nil
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if r.salvage != nil {
+		return r.salvage.finish(r.s)
 	}
 	return nil
+}
+
+// flush applies what is whole.
+func (r *replayer) flush() error {
+	for len(r.pending) > 0 {
+		n := min(len(r.pending), batchRecords)
+		t := &txState{}
+		if err := r.s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, r.pending[:n]) }); err != nil {
+			return fmt.Errorf("replay log: %w", err)
+		}
+		r.s.removeAside(t.freed)
+		r.applied += n
+		r.pending = r.pending[n:]
+	}
+	r.pending = nil
+	return nil
+}
+
+// hole notes that part of the log can't be read. What comes after is applied
+// as well as it can be.
+func (r *replayer) hole(why string) error {
+	r.s.log.Error("log damaged", "damage", why)
+	r.damage = append(r.damage, why)
+	r.group = nil
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if r.salvage != nil {
+		return nil
+	}
+	var err error
+	r.salvage, err = beginSalvage(r.s)
+	return err
 }

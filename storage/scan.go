@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,69 +11,173 @@ import (
 	"path/filepath"
 )
 
-// errTorn is where a log ends in what is not a whole record.
+// errTorn is a place of a log that holds no whole record.
 var errTorn = errors.New("torn record")
 
-// scanSegment reads the records of one segment from offset on and hands each
-// to found. It gives the offset behind the last whole record, and errTorn when
-// something lies after it. Bodies are verified.
-func scanSegment(dir string, n uint32, offset int64, found func(record, position, int64) error) (end int64, err error) {
-	f, err := os.Open(filepath.Join(dir, segmentName(n)))
-	if err != nil {
-		return offset, fmt.Errorf("scan segment: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return offset, fmt.Errorf("scan segment: %w", err)
-	}
-	var head [segmentHeader]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil || string(head[:8]) != segmentMagic || binary.BigEndian.Uint64(head[8:]) != uint64(n) {
-		return 0, errTorn
-	}
-	for size := info.Size(); offset < size; {
-		rec, length, err := readRecord(f, offset, size)
-		if err != nil {
-			return offset, err
-		}
-		if err := found(rec, position{n, offset}, length); err != nil {
-			return offset, err
-		}
-		offset += length
-	}
-	return offset, nil
+// found is a record of a segment and where it lies.
+type found struct {
+	rec    record
+	pos    position
+	head   head
+	sound  bool  // its body has the right CRC
+	before int64 // bytes right before it that are no record
 }
 
-// readRecord reads the record at offset and verifies it; errTorn when there is
-// no whole one.
-func readRecord(f io.ReaderAt, offset, size int64) (rec record, length int64, err error) {
-	h := make([]byte, recordHeader)
-	if size-offset < recordHeader {
-		return rec, 0, errTorn
-	}
-	if _, err := f.ReadAt(h, offset); err != nil {
-		return rec, 0, fmt.Errorf("scan segment: %w", err)
-	}
-	rec, metaLen, err := parseHeader(h)
-	if err != nil || rec.size > size || offset+recordHeader+metaLen+rec.size > size {
-		return rec, 0, errTorn
-	}
-	meta := make([]byte, metaLen)
-	if _, err := f.ReadAt(meta, offset+recordHeader); err != nil {
-		return rec, 0, fmt.Errorf("scan segment: %w", err)
-	}
-	if metaCRC(h, meta) != binary.BigEndian.Uint32(h[28:]) || rec.unpack(meta) != nil {
-		return rec, 0, errTorn
-	}
-	body := io.NewSectionReader(f, offset+recordHeader+metaLen, rec.size)
-	crc, err := bodyCRC(body, rec.size)
+func (f *found) length() int64 { return f.head.length + f.head.metaLen + f.rec.inLog() }
+
+// end is the offset behind the record.
+func (f *found) end() int64 { return f.pos.offset + f.length() }
+
+// segmentReader reads the records of one segment, whatever state it is in.
+type segmentReader struct {
+	f      *os.File
+	number uint32
+	size   int64
+	salt   [8]byte
+	start  int64 // of the first record
+	v1     bool
+}
+
+// openSegment opens a segment for a scan. Close r.f. A segment without a whole
+// header is errTorn, one of a newer format ErrNewerFormat.
+func openSegment(dir string, n uint32) (_ *segmentReader, err error) {
+	f, err := os.Open(filepath.Join(dir, segmentName(n)))
 	if err != nil {
-		return rec, 0, fmt.Errorf("scan segment: %w", err)
+		return nil, fmt.Errorf("scan segment: %w", err)
 	}
-	if crc != rec.crc {
-		return rec, 0, errTorn
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("scan segment: %w", err)
 	}
-	return rec, recordHeader + metaLen + rec.size, nil
+	r := &segmentReader{f: f, number: n, size: info.Size()}
+	var h [segmentHeader]byte
+	got, err := f.ReadAt(h[:], 0)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("scan segment %d: %w", n, err)
+	}
+	switch {
+	case got >= segmentHeaderV1 && string(h[:8]) == segmentMagicV1 && binary.BigEndian.Uint64(h[8:]) == uint64(n):
+		r.start, r.v1 = segmentHeaderV1, true
+	case got == segmentHeader && string(h[:8]) == segmentMagic && crc32.Checksum(h[:24], castagnoli) == binary.BigEndian.Uint32(h[24:]):
+		if have := binary.BigEndian.Uint64(h[8:]); have != uint64(n) {
+			return nil, fmt.Errorf("segment %d says it is %d: %w", n, have, errTorn)
+		}
+		r.start, r.salt = segmentHeader, [8]byte(h[16:])
+	case string(h[:7]) == segmentMagic[:7] && h[7] > segmentMagic[7] && h[7] <= '9':
+		return nil, fmt.Errorf("segment %d has format %c, this program knows formats up to %d: %w", n, h[7], formatVersion, ErrNewerFormat)
+	default:
+		return nil, errTorn
+	}
+	return r, nil
+}
+
+// recoverSalt takes the salt of a segment with a damaged header from the first
+// records that agree on one.
+func recoverSalt(dir string, n uint32) (_ *segmentReader, err error) {
+	f, err := os.Open(filepath.Join(dir, segmentName(n)))
+	if err != nil {
+		return nil, fmt.Errorf("scan segment: %w", err)
+	}
+	r := &segmentReader{f: f, number: n, start: segmentHeader}
+	info, err := f.Stat()
+	if err == nil {
+		r.size = info.Size()
+		h := make([]byte, recordHeader)
+		if _, err = f.ReadAt(h, r.start); err == nil {
+			var hd head
+			if _, hd, err = parseHeader(h); err == nil {
+				r.salt = hd.salt
+				_, err = r.read(r.start)
+			}
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("segment %d has a damaged header: %w", n, errTorn)
+	}
+	return r, nil
+}
+
+// read reads the record at offset; errTorn when there is no whole one. A body
+// with a wrong CRC is not an error.
+func (r *segmentReader) read(offset int64) (fd found, err error) {
+	h := make([]byte, recordHeader)
+	n, err := r.f.ReadAt(h, offset)
+	if err != nil && err != io.EOF {
+		return fd, fmt.Errorf("scan segment %d at %d: %w", r.number, offset, err)
+	}
+	rec, hd, err := parseHeader(h[:n])
+	if err != nil || hd.salt != r.salt || hd.metaLen > r.size {
+		return fd, errTorn
+	}
+	meta := make([]byte, min(hd.metaLen, r.size-offset))
+	if int64(len(meta)) < hd.metaLen {
+		return fd, errTorn
+	}
+	if n, err := r.f.ReadAt(meta, offset+hd.length); n < len(meta) {
+		if err == io.EOF {
+			return fd, errTorn
+		}
+		return fd, fmt.Errorf("scan segment %d at %d: %w", r.number, offset, err)
+	}
+	if crc32.Update(hd.sum, castagnoli, meta) != hd.crc || rec.unpack(meta) != nil || (rec.aside != 0) != (h[5]&flagAside != 0) {
+		return fd, errTorn
+	}
+	rec.first = rec.first || r.v1
+	fd = found{rec: rec, pos: position{r.number, offset}, head: hd, sound: true}
+	if rec.size > r.size && rec.aside == 0 || fd.end() > r.size {
+		return fd, errTorn
+	}
+	return fd, nil
+}
+
+// verify reads the record's body and compares its CRC.
+func (r *segmentReader) verify(fd *found) error {
+	if fd.rec.inLog() == 0 {
+		return nil
+	}
+	crc, err := bodyCRC(io.NewSectionReader(r.f, fd.pos.offset+fd.head.length+fd.head.metaLen, fd.rec.size), fd.rec.size)
+	if err != nil {
+		return fmt.Errorf("scan segment %d at %d: %w", r.number, fd.pos.offset, err)
+	}
+	fd.sound = crc == fd.rec.crc
+	return nil
+}
+
+// resync finds the next whole record behind offset with a sequence above seq;
+// errTorn when there is none.
+func (r *segmentReader) resync(offset int64, seq uint64) (fd found, err error) {
+	magic := []byte(recordMagic)
+	if r.v1 {
+		magic = []byte(recordMagicV1)
+	}
+	buf := make([]byte, 1<<20)
+	for at := offset + 1; at < r.size; {
+		n, err := r.f.ReadAt(buf, at)
+		if err != nil && err != io.EOF {
+			return fd, fmt.Errorf("scan segment %d at %d: %w", r.number, at, err)
+		}
+		i := bytes.Index(buf[:n], magic)
+		if i < 0 {
+			at += int64(max(n-len(magic)+1, 1))
+			continue
+		}
+		fd, err := r.read(at + int64(i))
+		if err == nil && fd.rec.seq > seq {
+			fd.before = fd.pos.offset - offset
+			return fd, nil
+		}
+		if err != nil && !errors.Is(err, errTorn) {
+			return fd, err
+		}
+		at += int64(i) + 1
+	}
+	return fd, errTorn
 }
 
 // bodyCRC is the CRC32C of size bytes of r.

@@ -1,9 +1,11 @@
 package storage
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -12,15 +14,16 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"mailstead/internal/durable"
 )
 
-// A segment begins with segmentMagic and its number; records follow.
+// A segment begins with segmentMagic, its number, its salt and a CRC; records
+// follow. Format 1 had "MSTDSEG1" and the number only.
 const (
-	segmentMagic  = "MSTDSEG1"
-	segmentHeader = 16
+	segmentMagic    = "MSTDSEG2"
+	segmentHeader   = 32
+	segmentMagicV1  = "MSTDSEG1"
+	segmentHeaderV1 = 16
 	// maxOpenSegments bounds the files kept open for reading.
 	maxOpenSegments = 64
 	copyChunk       = 256 << 10
@@ -32,18 +35,24 @@ type position struct {
 	offset  int64
 }
 
-// segmentLog is the append-only log in the directory mail. write and sync are
-// called by one goroutine; reads by any.
+// segmentLog is the append-only log in the directory mail. begin, resume and
+// write are called by one goroutine; reads by any.
 type segmentLog struct {
+	fs   durable.FS
 	dir  string
 	size int64 // where a segment is sealed
 
-	file *os.File // the segment written to
+	file durable.File // the segment written to
+	salt [8]byte
 	at   position // where the next record goes
 
 	mu   sync.Mutex
-	open map[uint32]*os.File
-	age  []uint32 // open segments, the longest unused first
+	open map[string]*openFile
+	age  []*openFile // the longest unused first
+}
+
+func newSegmentLog(fs durable.FS, dir string, size int64) *segmentLog {
+	return &segmentLog{fs: fs, dir: dir, size: size, open: map[string]*openFile{}}
 }
 
 func segmentName(n uint32) string { return fmt.Sprintf("%06d.seg", n) }
@@ -66,52 +75,56 @@ func segments(dir string) ([]uint32, error) {
 }
 
 // begin makes a new segment the one written to.
-func (l *segmentLog) begin(n uint32) error {
+func (l *segmentLog) begin(n uint32) (err error) {
 	path := filepath.Join(l.dir, segmentName(n))
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := l.fs.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("begin segment: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("begin segment %q: %w", path, err), f.Close())
+		}
+	}()
+	var salt [8]byte
+	_, _ = rand.Read(salt[:]) // never fails
 	h := binary.BigEndian.AppendUint64([]byte(segmentMagic), uint64(n))
-	if _, err := f.Write(h); err != nil {
-		f.Close()
-		return fmt.Errorf("begin segment %q: %w", path, err)
+	h = append(h, salt[:]...)
+	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	if _, err := f.WriteAt(append(h, 0, 0, 0, 0), 0); err != nil {
+		return err
 	}
-	if err := f.Sync(); err != nil {
-		f.Close()
-		return fmt.Errorf("begin segment %q: %w", path, err)
+	if err := f.Datasync(); err != nil {
+		return err
 	}
-	if err := durable.SyncDir(l.dir); err != nil {
-		f.Close()
+	if err := l.fs.SyncDir(l.dir); err != nil {
 		return err
 	}
 	if l.file != nil {
 		if err := l.file.Close(); err != nil {
-			f.Close()
 			return fmt.Errorf("seal segment: %w", err)
 		}
 	}
-	l.file, l.at = f, position{n, segmentHeader}
+	l.file, l.salt, l.at = f, salt, position{n, segmentHeader}
 	return nil
 }
 
 // resume goes on writing at the end of segment n, cutting what lies after end.
-func (l *segmentLog) resume(n uint32, end int64) error {
-	f, err := os.OpenFile(filepath.Join(l.dir, segmentName(n)), os.O_RDWR, 0)
+func (l *segmentLog) resume(n uint32, end int64, salt [8]byte) error {
+	f, err := l.fs.Open(filepath.Join(l.dir, segmentName(n)), os.O_RDWR, 0)
 	if err != nil {
 		return fmt.Errorf("open segment: %w", err)
 	}
-	info, err := f.Stat()
-	if err == nil && info.Size() > end {
+	size, err := f.Size()
+	if err == nil && size > end {
 		if err = f.Truncate(end); err == nil {
-			err = f.Sync()
+			err = f.Datasync()
 		}
 	}
 	if err != nil {
-		f.Close()
-		return fmt.Errorf("cut segment %q: %w", f.Name(), err)
+		return errors.Join(fmt.Errorf("cut segment %d: %w", n, err), f.Close())
 	}
-	l.file, l.at = f, position{n, end}
+	l.file, l.salt, l.at = f, salt, position{n, end}
 	return nil
 }
 
@@ -121,29 +134,53 @@ type item struct {
 	meta []byte
 	body io.ReaderAt
 	pos  position // where it was written
+	head int64    // length of its header there
 }
 
-func (it *item) length() int64 { return recordHeader + int64(len(it.meta)) + it.rec.size }
+func (it *item) length() int64 { return it.head + int64(len(it.meta)) + it.rec.inLog() }
 
-// write appends items and syncs. Small records go out in one write, big bodies
-// are streamed behind it. After an error the log must not be written again.
+// write appends items and syncs. Small records go out in one write, bodies are
+// streamed behind it. After errUnsynced the log must not be written again;
+// after any other error the log is as it was before.
 func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
-	buf = buf[:0]
+	start := l.at
+	buf, err := l.put(items, buf[:0])
+	if err != nil {
+		l.at = start
+		if terr := l.file.Truncate(start.offset); terr != nil {
+			return buf, fmt.Errorf("%w: %w: cut the log back: %w", errUnsynced, err, terr)
+		}
+		return buf, err
+	}
+	if err := l.file.Datasync(); err != nil {
+		return buf, fmt.Errorf("%w: sync segment: %w", errUnsynced, err)
+	}
+	return buf, nil
+}
+
+// errUnsynced is a failure after which nobody knows what the disk holds.
+var errUnsynced = errors.New("log not written")
+
+// put writes items behind the log's end.
+func (l *segmentLog) put(items []*item, buf []byte) ([]byte, error) {
 	off := l.at.offset
 	flush := func() error {
 		n, err := l.file.WriteAt(buf, off)
 		off += int64(n)
 		buf = buf[:0]
-		return err
+		if err != nil {
+			return fmt.Errorf("write segment: %w", err)
+		}
+		return nil
 	}
 	for _, it := range items {
-		it.pos = l.at
-		buf = append(buf, it.rec.header(it.meta)...)
+		it.pos, it.head = l.at, recordHeader
+		buf = append(buf, it.rec.header(it.meta, l.salt)...)
 		buf = append(buf, it.meta...)
-		for done := int64(0); done < it.rec.size; {
+		for done := int64(0); done < it.rec.inLog(); {
 			if len(buf) >= 4<<20 {
 				if err := flush(); err != nil {
-					return buf, fmt.Errorf("write segment: %w", err)
+					return buf, err
 				}
 			}
 			n := min(it.rec.size-done, copyChunk)
@@ -156,67 +193,75 @@ func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
 		}
 		l.at.offset += it.length()
 	}
-	if err := flush(); err != nil {
-		return buf, fmt.Errorf("write segment: %w", err)
-	}
-	if err := unix.Fdatasync(int(l.file.Fd())); err != nil {
-		return buf, fmt.Errorf("sync segment: %w", err)
-	}
-	if l.at.offset >= l.size {
-		return buf, l.begin(l.at.segment + 1)
-	}
-	return buf, nil
+	return buf, flush()
 }
 
-// reader gives a file to read segment n with. The file may be closed by the
-// cache later; ReadAt then fails with os.ErrClosed and the caller asks again.
-func (l *segmentLog) reader(n uint32) (*os.File, error) {
+// full tells that the segment is to be sealed and the next one begun.
+func (l *segmentLog) full() bool { return l.at.offset >= l.size }
+
+// openFile is a file open for reading, shared by its readers.
+type openFile struct {
+	durable.File
+	path  string
+	users int
+	gone  bool // out of the cache: the last user closes it
+}
+
+// acquire gives a file of the directory to read from; hand it to release.
+func (l *segmentLog) acquire(name string) (*openFile, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if f := l.open[n]; f != nil {
-		i := slices.Index(l.age, n)
-		l.age = append(slices.Delete(l.age, i, i+1), n)
-		return f, nil
+	f := l.open[name]
+	if f == nil {
+		file, err := l.fs.Open(filepath.Join(l.dir, name), os.O_RDONLY, 0)
+		if err != nil {
+			return nil, fmt.Errorf("open %q: %w", name, err)
+		}
+		if len(l.age) >= maxOpenSegments {
+			l.dropLocked(l.age[0])
+		}
+		f = &openFile{File: file, path: name}
+		l.open[name] = f
+	} else if i := slices.Index(l.age, f); i >= 0 {
+		l.age = slices.Delete(l.age, i, i+1)
 	}
-	f, err := os.Open(filepath.Join(l.dir, segmentName(n)))
-	if err != nil {
-		return nil, fmt.Errorf("open segment: %w", err)
-	}
-	if len(l.age) >= maxOpenSegments {
-		_ = l.open[l.age[0]].Close() // only read from
-		delete(l.open, l.age[0])
-		l.age = slices.Delete(l.age, 0, 1)
-	}
-	l.open[n] = f
-	l.age = append(l.age, n)
+	l.age = append(l.age, f)
+	f.users++
 	return f, nil
 }
 
-// readAt reads all of b at a place of the log.
-func (l *segmentLog) readAt(b []byte, p position) error {
-	for {
-		f, err := l.reader(p.segment)
-		if err != nil {
-			return err
-		}
-		_, err = f.ReadAt(b, p.offset)
-		if errors.Is(err, os.ErrClosed) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read segment %d at %d: %w", p.segment, p.offset, err)
-		}
-		return nil
+func (l *segmentLog) release(f *openFile) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f.users--; f.users == 0 && f.gone {
+		_ = f.Close() // only read from
+	}
+}
+
+// dropLocked takes a file out of the cache.
+func (l *segmentLog) dropLocked(f *openFile) {
+	delete(l.open, f.path)
+	l.age = slices.DeleteFunc(l.age, func(o *openFile) bool { return o == f })
+	if f.gone = true; f.users == 0 {
+		_ = f.Close() // only read from
+	}
+}
+
+// forget closes a file that will be removed.
+func (l *segmentLog) forget(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f := l.open[name]; f != nil {
+		l.dropLocked(f)
 	}
 }
 
 func (l *segmentLog) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, f := range l.open {
-		_ = f.Close() // only read from
+	for _, f := range slices.Clone(l.age) {
+		l.dropLocked(f)
 	}
-	l.open, l.age = map[uint32]*os.File{}, nil
 	if l.file == nil {
 		return nil
 	}

@@ -2,15 +2,14 @@ package storage
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/bits"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -21,7 +20,7 @@ import (
 )
 
 const (
-	formatVersion      = 1
+	formatVersion      = 2
 	defaultSegmentSize = 128 << 20
 	defaultMinFree     = 64 << 20
 )
@@ -29,48 +28,57 @@ const (
 // ErrLocked is what Open gives when another process has the store open.
 var ErrLocked = errors.New("store is in use by another process")
 
-// Store is a mail store in one directory: index.db and the segments in mail/.
-// All methods may be called by any goroutine; Close ends them.
+// Store is a mail store in one directory: index.db, and the log in mail/. All
+// methods may be called by any goroutine; Close ends them.
 type Store struct {
-	opts  Options
-	log   *slog.Logger
-	lock  *os.File
-	db    *bolt.DB
-	seg   *segmentLog
-	feeds feeds
-	sound verified
+	opts   Options
+	log    *slog.Logger
+	fs     durable.FS
+	dir    string
+	lock   *os.File
+	dbMu   sync.RWMutex // held for writing while db is exchanged
+	db     *bolt.DB
+	packer *packer
+	seg    *segmentLog
+	safe   *syncPoint
+	feeds  feeds
+	sound  verified
+	damage []string // what Open found in the log
 
 	queue chan *request
 	index chan []*request
-	wg    sync.WaitGroup
-	seq   uint64 // of the next record; stage 1 alone
+	stop  chan struct{}  // closed when the store closes
+	wg    sync.WaitGroup // the two stages
+	care  sync.WaitGroup // what goes on in the background
+	seq   uint64         // of the next record; stage 1 alone
+	next  *request       // taken from queue already; stage 1 alone
+	aside atomic.Uint64  // the last number given to a body's own file
 
 	mu       sync.Mutex
 	closed   bool
 	senders  sync.WaitGroup // callers between the closed check and their send
 	failed   error          // why nothing can be written any more
+	stalled  error          // why nothing can be written at the moment
 	reserved map[mail.AccountID]int64
+
+	housekeeping sync.Mutex // one of compaction, checkpoint, backup at a time
+	pins         pins
 }
 
 // Open opens the store in dir, creating it when there is none. It brings the
 // index up to the log: after a crash what was whole is applied, what was torn
-// is cut; without an index it is rebuilt. One process at a time: ErrLocked.
-// A store of a newer version is ErrNewerFormat.
+// is cut; an index that is missing or damaged is made again. A store of an
+// older format is brought to the present one, with a copy of what it was in
+// dir/before-formatN. One process at a time: ErrLocked. A store of a newer
+// version is ErrNewerFormat.
 func Open(dir string, opts Options) (_ *Store, err error) {
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
-	}
-	if opts.SegmentSize == 0 {
-		opts.SegmentSize = defaultSegmentSize
-	}
-	if opts.MinFree == 0 {
-		opts.MinFree = defaultMinFree
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "mail"), 0o700); err != nil {
+	opts.defaults()
+	if err := os.MkdirAll(filepath.Join(dir, "mail", asideDir), 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{opts: opts, log: opts.Logger, reserved: map[mail.AccountID]int64{}, queue: make(chan *request, 1024), index: make(chan []*request, 4),
-		seg: &segmentLog{dir: filepath.Join(dir, "mail"), size: opts.SegmentSize, open: map[uint32]*os.File{}}}
+	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]int64{},
+		queue: make(chan *request, 1024), index: make(chan []*request, 4), stop: make(chan struct{}),
+		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
 	s.feeds.by, s.sound.set = map[Ref]map[*Feed]bool{}, map[BlobID]bool{}
 	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", dir, err)
@@ -80,18 +88,43 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 			err = errors.Join(fmt.Errorf("open store %q: %w", dir, err), s.closeFiles())
 		}
 	}()
-	if err := s.openIndex(filepath.Join(dir, "index.db")); err != nil {
+	if s.packer, err = newPacker(); err != nil {
+		return nil, err
+	}
+	if err := s.migrate(); err != nil {
+		return nil, err
+	}
+	if err := s.openIndex(); err != nil {
 		return nil, err
 	}
 	if err := s.replay(); err != nil {
 		return nil, err
 	}
-	if err := durable.SyncDir(dir); err != nil {
+	if err := s.tidy(); err != nil {
+		return nil, err
+	}
+	if err := s.fs.SyncDir(dir); err != nil {
 		return nil, err
 	}
 	s.wg.Go(s.writeLog)
 	s.wg.Go(s.writeIndex)
+	s.care.Go(s.keepHouse)
 	return s, nil
+}
+
+func (o *Options) defaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = durable.OS{}
+	}
+	if o.SegmentSize == 0 {
+		o.SegmentSize = defaultSegmentSize
+	}
+	if o.MinFree == 0 {
+		o.MinFree = defaultMinFree
+	}
 }
 
 func lockFile(path string) (*os.File, error) {
@@ -109,34 +142,8 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-func (s *Store) openIndex(path string) (err error) {
-	o := *bolt.DefaultOptions
-	o.Timeout = time.Second
-	if bits.UintSize == 64 {
-		// Growing the map stops the writer and new readers for as long as one
-		// reader lasts; address space costs nothing.
-		o.InitialMmapSize = 16 << 30
-	}
-	if s.db, err = bolt.Open(path, 0o600, &o); err != nil {
-		return fmt.Errorf("open index: %w", err)
-	}
-	return s.db.Update(func(tx *bolt.Tx) error {
-		if err := makeBuckets(tx); err != nil {
-			return err
-		}
-		x := index{tx}
-		if v := x.get(bucketMeta, []byte("format")); v != nil {
-			if d := (rowReader{b: v}); d.uint() > formatVersion {
-				return ErrNewerFormat
-			}
-			return nil
-		}
-		w := rowWriter{}
-		w.uint(formatVersion)
-		w.str(rand.Text())
-		return x.put(bucketMeta, []byte("format"), w.b)
-	})
-}
+// Damage tells what Open found broken in the log and had to leave out.
+func (s *Store) Damage() []string { return s.damage }
 
 // Close ends the store: what was handed in is finished, feeds end, files are
 // closed.
@@ -148,6 +155,8 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
+	close(s.stop)
+	s.care.Wait()
 	s.senders.Wait()
 	close(s.queue)
 	s.wg.Wait()
@@ -157,6 +166,9 @@ func (s *Store) Close() error {
 func (s *Store) closeFiles() error {
 	var errs []error
 	errs = append(errs, s.seg.close())
+	if s.safe != nil {
+		errs = append(errs, s.safe.close(s))
+	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
@@ -164,39 +176,81 @@ func (s *Store) closeFiles() error {
 	return errors.Join(errs...)
 }
 
-// view runs f on the index as it is now.
-func (s *Store) view(f func(x index) error) error {
-	err := s.db.View(func(tx *bolt.Tx) error { return f(index{tx}) })
+// view runs f on the index as it is now. A damaged page makes it fail, never
+// the program.
+func (s *Store) view(f func(x index) error) (err error) {
+	s.dbMu.RLock()
+	defer s.dbMu.RUnlock()
+	if s.db == nil {
+		return ErrClosed
+	}
+	defer s.guard(&err)()
+	err = s.db.View(func(tx *bolt.Tx) error {
+		x := index{tx, &txState{}}
+		err := f(x)
+		if x.state.fault == nil {
+			return err
+		}
+		s.noteDamage(x.state.fault)
+		if err != nil {
+			// What looked absent may only be unreadable.
+			err = fmt.Errorf("%w: %w", ErrDamaged, x.state.fault)
+		}
+		return err
+	})
 	if errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		return ErrClosed
 	}
 	return err
 }
 
+// guard turns a panic over a damaged page, and a fault of the memory map, into
+// an error. Call what it returns when leaving.
+func (s *Store) guard(err *error) func() {
+	was := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(was)
+		if p := recover(); p != nil {
+			*err = fmt.Errorf("%w: %w: %v", ErrDamaged, errBadIndex, p)
+			s.noteDamage(*err)
+		}
+	}
+}
+
 // commit hands records to the log and waits until they are indexed. ctx ends
 // the wait for a place in the queue only: what is queued will be done.
-func (s *Store) commit(ctx context.Context, items ...*item) ([]outcome, error) {
+func (s *Store) commit(ctx context.Context, req *request) ([]outcome, error) {
+	if err := s.send(ctx, req); err != nil {
+		return nil, err
+	}
+	<-req.done
+	return req.out, req.err
+}
+
+// send puts a request into the queue.
+func (s *Store) send(ctx context.Context, req *request) error {
 	s.mu.Lock()
 	err := s.failed
+	if err == nil {
+		err = s.stalled
+	}
 	if s.closed {
 		err = ErrClosed
 	}
 	if err != nil {
 		s.mu.Unlock()
-		return nil, err
+		return err
 	}
 	s.senders.Add(1)
 	s.mu.Unlock()
-	req := &request{items: items, done: make(chan struct{})}
+	defer s.senders.Done()
+	req.logged, req.done = make(chan struct{}), make(chan struct{})
 	select {
 	case s.queue <- req:
-		s.senders.Done()
+		return nil
 	case <-ctx.Done():
-		s.senders.Done()
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	<-req.done
-	return req.out, req.err
 }
 
 // fail stops the store for writes.
@@ -210,16 +264,32 @@ func (s *Store) fail(err error) error {
 	return s.failed
 }
 
+func (s *Store) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
+// stall refuses writes for as long as err is not nil.
+func (s *Store) stall(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if (s.stalled == nil) != (err == nil) {
+		s.log.Warn("store stalled", "err", err)
+	}
+	s.stalled = err
+}
+
 // room tells whether bytes more may be written to the disk.
 func (s *Store) room(bytes int64) error {
 	if s.opts.MinFree < 0 {
 		return nil
 	}
-	var st unix.Statfs_t
-	if err := unix.Statfs(s.seg.dir, &st); err != nil {
+	free, err := s.fs.Free(s.seg.dir)
+	if err != nil {
 		return fmt.Errorf("look for free space: %w", err)
 	}
-	if free := int64(st.Bavail) * st.Bsize; free-bytes < s.opts.MinFree {
+	if free-bytes < s.opts.MinFree {
 		return ErrNoSpace
 	}
 	return nil

@@ -32,6 +32,8 @@ type FS interface {
 	Open(name string, flag int, perm fs.FileMode) (File, error)
 	// OpenBolt opens a file for bbolt, which needs a real one.
 	OpenBolt(name string, flag int, perm fs.FileMode) (*os.File, error)
+	// SyncBolt is Datasync of a file that bbolt writes.
+	SyncBolt(f *os.File) error
 	// Temp creates a file in dir (empty: the system's) that has no name.
 	Temp(dir string) (File, error)
 	Link(oldname, newname string) error
@@ -71,6 +73,9 @@ func (OS) Open(name string, flag int, perm fs.FileMode) (File, error) {
 func (OS) OpenBolt(name string, flag int, perm fs.FileMode) (*os.File, error) {
 	return os.OpenFile(name, flag, perm)
 }
+
+// SyncBolt implements FS.
+func (OS) SyncBolt(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
 // Temp implements FS.
 func (OS) Temp(dir string) (File, error) {

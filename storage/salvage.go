@@ -1,0 +1,77 @@
+package storage
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	bolt "go.etcd.io/bbolt"
+
+	"mailstead/mail"
+)
+
+// salvage is how a log is replayed behind a hole: what was lost may have made
+// the account, the mailbox or the UIDs that later records build on.
+type salvage struct {
+	uidNext map[Ref]UID // when the hole was met
+	known   map[mail.AccountID]bool
+	missing map[mail.AccountID]bool // accounts that only messages speak of
+}
+
+func beginSalvage(s *Store) (*salvage, error) {
+	v := &salvage{uidNext: map[Ref]UID{}, known: map[mail.AccountID]bool{}, missing: map[mail.AccountID]bool{}}
+	return v, s.view(func(x index) error {
+		for k, row := range x.scan(bucketMbox, nil) {
+			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
+			if m, err := decodeMailbox(ref.Mailbox, row); err == nil {
+				v.uidNext[ref] = m.UIDNext
+			}
+			v.known[ref.Account] = true
+		}
+		return nil
+	})
+}
+
+// adapt makes a record fit a store that may lack what the record relies on: a
+// message goes to INBOX if its mailbox is not known.
+func (v *salvage) adapt(r *record) {
+	if r.kind == kindCreateAccount {
+		v.known[r.account] = true
+	}
+	r.revive = true
+	for i := range r.targets {
+		r.targets[i].orInbox = true
+		if id := r.targets[i].Account; !v.known[id] {
+			v.missing[id] = true
+			r.makeAccounts = append(r.makeAccounts, id)
+			v.known[id] = true
+		}
+	}
+}
+
+// finish gives a new UIDVALIDITY to every mailbox that got messages after the
+// hole: their UIDs may be other than clients know (RFC 9051 §2.3.1.1).
+func (v *salvage) finish(s *Store) error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		x := index{tx, &txState{}}
+		for _, k := range x.under(bucketMbox, nil) {
+			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
+			m, err := x.mailbox(ref)
+			if err != nil || m.UIDNext == v.uidNext[ref] {
+				continue
+			}
+			a, err := x.account(ref.Account)
+			if err != nil {
+				return fmt.Errorf("renew UIDVALIDITY: %w", err)
+			}
+			a.uidValidity++
+			m.UIDValidity = a.uidValidity
+			if err := x.putAccount(ref.Account, a); err != nil {
+				return err
+			}
+			if err := x.putMailbox(ref, m); err != nil {
+				return err
+			}
+		}
+		return x.state.fault
+	})
+}
