@@ -23,6 +23,8 @@ const (
 	kindOK  = "OK"
 	kindNo  = "NO"
 	kindBad = "BAD"
+	// kindLater is no answer yet: it was handed to session.later.
+	kindLater = "LATER"
 )
 
 // done answers a command that has done its work: "OK NAME completed".

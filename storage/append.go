@@ -22,6 +22,31 @@ func (s *Store) Append(ctx context.Context, body Body, targets ...Target) ([]App
 	return out[0], nil
 }
 
+// AppendStart begins to store a message in one mailbox; messages get their UIDs
+// in the order they were begun. body must stay until wait, which is called once,
+// has returned. It returns when the message is durable and visible, or why it
+// is not. Errors are those of Append.
+func (s *Store) AppendStart(ctx context.Context, body Body, to Target) (wait func() (Appended, error), err error) {
+	req, err := s.prepare([]Incoming{{Body: body, Targets: []Target{to}}})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.send(ctx, req); err != nil {
+		s.discard(req)
+		return nil, err
+	}
+	return func() (Appended, error) {
+		<-req.done
+		if req.err != nil {
+			return Appended{}, s.failedAppend(req)
+		}
+		if err := req.out[0].err; err != nil {
+			return Appended{}, err
+		}
+		return req.out[0].appended[0], nil
+	}, nil
+}
+
 // AppendAll stores several messages, all or none, in their order (RFC 3502).
 func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, error) {
 	if len(msgs) == 0 {
@@ -31,11 +56,15 @@ func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, e
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.commit(ctx, req)
-	if err != nil {
+	if err := s.send(ctx, req); err != nil {
 		s.discard(req)
 		return nil, err
 	}
+	<-req.done
+	if req.err != nil {
+		return nil, s.failedAppend(req)
+	}
+	res := req.out
 	out := make([][]Appended, len(res))
 	for i, o := range res {
 		if o.err != nil {
@@ -64,8 +93,18 @@ func (s *Store) Deliver(ctx context.Context, body Body, to ...mail.AccountID) er
 	}
 	<-req.logged
 	if req.logErr != nil {
-		s.discard(req)
+		return s.failedAppend(req)
 	}
+	return nil
+}
+
+// failedAppend cleans up after a request that failed. What is in the log will
+// be indexed by the next start, so its files stay.
+func (s *Store) failedAppend(req *request) error {
+	if req.logErr == nil {
+		return req.err
+	}
+	s.discard(req)
 	return req.logErr
 }
 

@@ -134,6 +134,7 @@ func (c *compaction) move(ctx context.Context, n uint32) (whole bool, err error)
 	for at := r.start; at < r.size; {
 		fd, err := r.read(at)
 		if errors.Is(err, errTorn) {
+			// What is damaged is passed over; what is live of it keeps the segment.
 			fd, err = r.resync(at, 0)
 		}
 		if errors.Is(err, errTorn) {

@@ -163,6 +163,9 @@ func (r *replayer) record(sr *segmentReader, at int64, last bool) (found, error)
 	if err != nil && !errors.Is(err, errTorn) {
 		return fd, err
 	}
+	if blank, berr := sr.blank(at); blank || berr != nil {
+		return fd, errors.Join(berr, errTorn)
+	}
 	if err != nil || fd.rec.seq < r.next {
 		if fd, err = sr.resync(at, r.next-1); err != nil {
 			if !last && errors.Is(err, errTorn) {
