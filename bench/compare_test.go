@@ -68,6 +68,30 @@ func TestQuickRunOfPostfixAndDovecot(t *testing.T) {
 	checkRows(t, quick(t, "--systems", "debian"), peer.DebianName)
 }
 
+func TestGrowthOfSomeMessages(t *testing.T) {
+	t.Parallel()
+	var out, talk bytes.Buffer
+	if err := run(t.Context(), []string{"growth", "--messages", "50", "--accounts", "4", "--json"}, streams{&out, &talk}); err != nil {
+		t.Fatalf("%v\n%s", err, talk.Bytes())
+	}
+	var points []load.Point
+	if err := json.Unmarshal(out.Bytes(), &points); err != nil {
+		t.Fatal(err)
+	}
+	if len(points) != 1 || points[0].Messages != 50 || points[0].Disk < points[0].Bodies || points[0].Rate <= 0 {
+		t.Errorf("got %+v, want one point at 50 messages with all of them on disk", points)
+	}
+}
+
+func TestGrowthIsMeasuredAtPowersOfTen(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int][]int{50: {50}, 1000: {1000}, 25000: {1000, 10000, 25000}} {
+		if got := load.Points(n); !slices.Equal(got, want) {
+			t.Errorf("%d: got %v, want %v", n, got, want)
+		}
+	}
+}
+
 func TestWorkloadsAreChosenByName(t *testing.T) {
 	t.Parallel()
 	v := compareVerb{Rounds: 1, Accounts: 8, Only: []string{"smtp-1", "smtp-8"}, Skip: []string{"smtp-8"}}

@@ -18,6 +18,7 @@ import (
 // verbs is the command line.
 type verbs struct {
 	Compare compareVerb `cmd:"" help:"Run workloads on each server in turns, and print medians and ratios."`
+	Growth  growthVerb  `cmd:"" help:"Fill Mailstead's store and print how it does as it grows."`
 	List    listVerb    `cmd:"" help:"List the workloads."`
 }
 

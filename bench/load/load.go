@@ -37,7 +37,7 @@ func All() []Workload {
 		deliver("smtp-8", "deliveries over 8 connections", delivery{clients: 8, share: 2}),
 		deliver("smtp-conn", "8 clients, one connection per message", delivery{clients: 8, share: 1, reconnect: true}),
 		deliver("smtp-20rcpt", "each message goes to 20 recipients, over one connection", delivery{clients: 1, share: 1, divisor: 4, recipients: 20, disk: true}),
-		imapAppend(), imapImport(), imapFlags(), imapStore(),
+		imapAppend(), imapImport(), imapFlags(), imapStore(), smtpMixed(), memory(),
 	}
 }
 
@@ -90,7 +90,8 @@ type Bench struct {
 	values []Value
 	serial atomic.Int64 // of the last message made
 	watch  *watch
-	turn   int // rounds of this workload before this one
+	large  *corpus.Corpus // of the workload that runs
+	turn   int            // rounds of this workload before this one
 }
 
 // Begin comes before a workload's first round.

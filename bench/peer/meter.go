@@ -140,18 +140,26 @@ func pss(pid int) (int64, error) {
 	return 0, nil // a process about to end has no memory
 }
 
-// sweep kills what is left of the group after the daemons have ended.
+// sweep waits for the end of all that daemons have left behind, and kills it
+// when that takes long. Not with cgroup.kill: on some kernels it also kills what
+// is started in the group later.
 func (m *meter) sweep() error {
 	if m.group == "" {
 		return nil
 	}
-	for range 500 {
+	const grace, most = 500, 1000
+	for try := range most {
 		pids, err := m.pids(nil)
 		if err != nil || len(pids) == 0 {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(m.group, "cgroup.kill"), []byte("1"), 0); err != nil {
-			return err
+		for _, pid := range pids {
+			if try < grace {
+				break
+			}
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return err
+			}
 		}
 		time.Sleep(pollTime)
 	}
