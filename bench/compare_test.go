@@ -29,7 +29,8 @@ func quick(t *testing.T, args ...string) []row {
 	return rows
 }
 
-// checkRows sees that each workload gave figures above zero for a system.
+// checkRows sees that each workload gave figures above zero for a system; only
+// processor time can be too short to be seen.
 func checkRows(t *testing.T, rows []row, system string) {
 	t.Helper()
 	for _, w := range load.All() {
@@ -39,7 +40,7 @@ func checkRows(t *testing.T, rows []row, system string) {
 		}
 	}
 	for _, r := range rows {
-		if got := r.Figures[system]; len(got) != 1 || got[0] <= 0 {
+		if got := r.Figures[system]; len(got) != 1 || got[0] <= 0 && r.Metric != "CPU" {
 			t.Errorf("%s, %s %s: got %v for %s, want one figure above zero", r.Workload, r.Metric, r.Unit, got, system)
 		}
 	}
