@@ -70,14 +70,15 @@ func (v *compareVerb) Run(ctx context.Context, std streams) (err error) {
 	}
 	report := newReport(systems)
 	for _, w := range workloads {
-		if err := v.workload(ctx, std, w, benches, report); err != nil {
-			return fmt.Errorf("%s: %w", w.Name, err)
+		if err = v.workload(ctx, std, w, benches, report); err != nil {
+			err = fmt.Errorf("%s: %w", w.Name, err)
+			break // what was measured until then is worth printing
 		}
 	}
 	if v.JSON {
-		return report.json(std.out)
+		return errors.Join(err, report.json(std.out))
 	}
-	return report.table(std.out)
+	return errors.Join(err, report.table(std.out))
 }
 
 // open makes a directory to work in, and builds the program unless it is given.
