@@ -20,7 +20,11 @@ import (
 // the socket, or directly in process. An address of nobody is an *Error.
 func (c *Client) Mail(ctx context.Context, address string) (transfer.Account, error) {
 	if c.service != nil {
-		return c.service.local(address)
+		l, err := c.service.local(address)
+		if err != nil {
+			return nil, AsError(err)
+		}
+		return l, nil
 	}
 	var a Account
 	if err := c.Ask(ctx, "account/show", AccountQuery{Address: address}, &a); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // Limits of one batch. A message larger than batchBytes travels alone.
 const (
-	MaxBatchMessages = 256
+	MaxBatchMessages = 512
 	MaxBatchBytes    = 8 << 20
 )
 

@@ -251,7 +251,11 @@ func (w *mboxWriter) put(text []byte, end string, more bool) {
 	if w.lines == "\n" && !w.kept && end == "\n" {
 		end = "\r\n"
 	}
-	if !more && len(text) == 0 && w.blank == "" {
+	if len(text) == 0 && !more {
+		if w.blank != "" {
+			w.write(w.end)
+			w.end = w.blank
+		}
 		w.blank = end
 		return
 	}
@@ -259,18 +263,18 @@ func (w *mboxWriter) put(text []byte, end string, more bool) {
 	if w.err == nil {
 		_, w.err = w.w.Write(text)
 	}
-	if len(text) == 0 && !more {
-		w.blank = end
-		return
-	}
 	w.end = end
+}
+
+func (w *mboxWriter) write(s string) {
+	if w.err == nil {
+		_, w.err = w.w.WriteString(s)
+	}
 }
 
 // flush writes what was held back.
 func (w *mboxWriter) flush() {
-	if w.err == nil {
-		_, w.err = w.w.WriteString(w.end + w.blank)
-	}
+	w.write(w.end + w.blank)
 	w.end, w.blank = "", ""
 }
 
