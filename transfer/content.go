@@ -153,7 +153,8 @@ func sameBody(a, b storage.Body) (bool, error) {
 	if a.Size() != b.Size() {
 		return false, nil
 	}
-	p, q := make([]byte, copyBuffer), make([]byte, copyBuffer)
+	p := make([]byte, min(copyBuffer, a.Size()))
+	q := make([]byte, len(p))
 	for off := int64(0); off < a.Size(); {
 		n := min(int64(len(p)), a.Size()-off)
 		if err := errors.Join(readFull(a, p[:n], off), readFull(b, q[:n], off)); err != nil {

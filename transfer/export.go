@@ -49,8 +49,9 @@ func exported(dir string) Format {
 
 // writer is a format of exports.
 type writer interface {
-	// begin starts a mailbox; done tells that an earlier export has all of it.
-	begin(Mailbox) (done bool, err error)
+	// begin starts a mailbox; done tells that an earlier export has written it
+	// and nothing can be added, with so many messages.
+	begin(context.Context, Mailbox) (done bool, there int64, err error)
 	// put writes a message, or tells that an earlier export has.
 	put(context.Context, Message) (there bool, n int64, err error)
 	// end ends the mailbox; whole tells that every message was put.
@@ -158,7 +159,7 @@ type exporter struct {
 
 func (ex *exporter) mailbox(ctx context.Context, m Mailbox) error {
 	ex.res.Mailboxes = append(ex.res.Mailboxes, MailboxResult{Name: m.Name})
-	done, err := ex.w.begin(m)
+	done, there, err := ex.w.begin(ctx, m)
 	if errors.Is(err, unix.ENAMETOOLONG) {
 		ex.res.skip(m.Name, "", err)
 		return nil
@@ -168,8 +169,13 @@ func (ex *exporter) mailbox(ctx context.Context, m Mailbox) error {
 	}
 	b := &ex.res.Mailboxes[len(ex.res.Mailboxes)-1]
 	if done {
-		b.Duplicates += m.Messages
-		ex.res.Duplicates += m.Messages
+		b.Duplicates += there
+		ex.res.Duplicates += there
+		if more := m.Messages - there; more > 0 {
+			ex.res.skip(m.Name, "", fmt.Errorf("the file of an earlier export is kept, it lacks %d messages", more))
+			b.Skipped += more - 1
+			ex.res.Skipped += more - 1
+		}
 		ex.progress()
 		return nil
 	}

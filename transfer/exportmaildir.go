@@ -34,48 +34,47 @@ type maildirExport struct {
 }
 
 // begin implements writer.
-func (x *maildirExport) begin(m Mailbox) (bool, error) {
+func (x *maildirExport) begin(ctx context.Context, m Mailbox) (done bool, n int64, err error) {
 	x.box, x.dir, x.words, x.there = m, x.root, nil, nil
 	if m.Name != "INBOX" {
 		folder := encodeFolder(m.Name)
 		if len(folder) > maxFileNameBytes {
-			return false, fmt.Errorf("directory name: %w", unix.ENAMETOOLONG)
+			return false, 0, fmt.Errorf("directory name: %w", unix.ENAMETOOLONG)
 		}
 		x.dir = filepath.Join(x.root, folder)
 	}
 	for _, sub := range []string{"cur", "new", "tmp"} {
 		if err := os.MkdirAll(filepath.Join(x.dir, sub), 0o700); err != nil {
-			return false, err
+			return false, 0, err
 		}
 	}
 	if x.dir != x.root {
 		if err := os.WriteFile(filepath.Join(x.dir, "maildirfolder"), nil, 0o600); err != nil {
-			return false, err
+			return false, 0, err
 		}
 	}
 	if x.resumed {
-		if err := x.survey(); err != nil {
-			return false, err
+		if err := x.survey(ctx); err != nil {
+			return false, 0, err
 		}
 	}
-	var err error
 	if x.list, err = os.OpenFile(filepath.Join(x.dir, "tmp", uidListName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
-		return false, err
+		return false, 0, err
 	}
 	x.w = bufio.NewWriterSize(x.list, copyBuffer)
 	fmt.Fprintf(x.w, "3 V%d N%d\n", m.UIDValidity, m.UIDNext) // an error shows at the end
-	return false, nil
+	return false, 0, nil
 }
 
 // survey looks at what an earlier export has written. A file that is not as
 // long as its name says was being written when the power went, and is removed.
-func (x *maildirExport) survey() error {
+func (x *maildirExport) survey(ctx context.Context) error {
 	if f, _, err := openRegular(filepath.Join(x.dir, keywordsName)); err == nil {
 		x.words = readKeywords(f)
 		_ = f.Close() // only read
 	}
 	cur := filepath.Join(x.dir, "cur")
-	err := eachName(context.Background(), cur, func(name string) error {
+	err := eachName(ctx, cur, func(name string) error {
 		uid, size, ok := x.parse(name)
 		if !ok {
 			return nil

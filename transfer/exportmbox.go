@@ -27,29 +27,29 @@ type mboxExport struct {
 }
 
 // begin implements writer.
-func (x *mboxExport) begin(m Mailbox) (bool, error) {
+func (x *mboxExport) begin(ctx context.Context, m Mailbox) (done bool, n int64, err error) {
 	levels := strings.Split(m.Name, "/")
 	for i, l := range levels {
 		levels[i] = escapeLevel(l)
 		if len(levels[i])+len("..mbox.part") > maxFileNameBytes {
-			return false, fmt.Errorf("file name: %w", unix.ENAMETOOLONG)
+			return false, 0, fmt.Errorf("file name: %w", unix.ENAMETOOLONG)
 		}
 	}
 	last := len(levels) - 1
 	dir := filepath.Join(x.root, filepath.Join(levels[:last]...))
 	x.box, x.path, x.first = m, filepath.Join(dir, levels[last]+".mbox"), true
 	if _, err := os.Lstat(x.path); err == nil {
-		return true, nil
+		n, err := countFrom(ctx, x.path) // of ours, so every one is a message
+		return true, n, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return false, err
+		return false, 0, err
 	}
-	var err error
 	if x.f, err = os.OpenFile(filepath.Join(dir, "."+levels[last]+".mbox.part"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
-		return false, err
+		return false, 0, err
 	}
 	x.w = bufio.NewWriterSize(x.f, copyBuffer)
-	return false, nil
+	return false, 0, nil
 }
 
 // put implements writer.

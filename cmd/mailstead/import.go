@@ -102,13 +102,13 @@ func resumable(err error) error {
 
 // tellResult prints what an import or export did.
 func tellResult(w *tabwriter.Writer, r *transfer.Result, done string) {
-	fmt.Fprintln(w, "MAILBOX\t"+strings.ToUpper(done)+"\tALREADY THERE\tLEFT OUT\t")
+	fmt.Fprintln(w, "MAILBOX\t"+strings.ToUpper(done)+"\tALREADY THERE\tLEFT OUT")
 	for _, m := range r.Mailboxes {
-		note := ""
+		name := m.Name
 		if m.New {
-			note = "new"
+			name += " (new)"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\n", m.Name, m.Copied, m.Duplicates, m.Skipped, note)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", name, m.Copied, m.Duplicates, m.Skipped)
 	}
 	fmt.Fprintf(w, "%d messages: %d %s (%s), %d already there, %d left out\n", r.Messages, r.Copied, done, bytesText(r.Bytes), r.Duplicates, r.Skipped)
 	for _, p := range r.Problems {
