@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mailstead/internal/durable"
 	"mailstead/storage"
 )
 
@@ -33,13 +34,27 @@ type ExportOptions struct {
 // format and the account, a line each.
 const markerName = ".mailstead-export"
 
-// exported gives the format of the export in a directory, empty when none is.
-func exported(dir string) Format {
-	b, err := os.ReadFile(filepath.Join(dir, markerName))
+// maxMarker bounds what is read of a marker, in bytes.
+const maxMarker = 4096
+
+// readMarker gives what the marker in a directory says, empty when there is
+// none.
+func readMarker(dir string) string {
+	f, _, err := openRegular(filepath.Join(dir, markerName))
 	if err != nil {
 		return ""
 	}
-	first, _, _ := strings.Cut(string(b), "\n")
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxMarker))
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// exported gives the format of the export in a directory, empty when none is.
+func exported(dir string) Format {
+	first, _, _ := strings.Cut(readMarker(dir), "\n")
 	switch f := Format(first); f {
 	case FormatMaildir, FormatMbox:
 		return f
@@ -124,14 +139,31 @@ func prepare(dir string, o ExportOptions) (resumed bool, err error) {
 		return false, err
 	}
 	defer d.Close()
-	path := filepath.Join(dir, markerName)
 	if _, err := d.Readdirnames(1); err == io.EOF {
-		return false, os.WriteFile(path, []byte(marker), 0o600)
+		return false, durable.WriteFile(filepath.Join(dir, markerName), []byte(marker), 0o600)
 	}
-	if b, err := os.ReadFile(path); err != nil || string(b) != marker {
+	if readMarker(dir) != marker {
 		return false, fmt.Errorf("%q %w", dir, ErrNotEmpty)
 	}
 	return true, nil
+}
+
+// makeDir makes a directory and those above it. What stands there under its name
+// must be one itself: an administrator may write where others do.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%q is a link", path)
+	}
+	return err
+}
+
+// create makes a file, or empties what an interrupted export has left.
+func create(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 }
 
 // syncAll makes all that was written under dir durable, which for many small

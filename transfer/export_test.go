@@ -201,6 +201,37 @@ func tree(t *testing.T, dir string) map[string]string {
 	return files
 }
 
+func TestExportWritesThroughNoLinks(t *testing.T) {
+	t.Parallel()
+	_, a := account(t, storage.Options{})
+	precious := fill(t, map[string]string{"file": "precious", "dir/": ""})
+	dir := t.TempDir()
+	o := transfer.ExportOptions{Format: transfer.FormatMaildir}
+	if _, err := transfer.Export(t.Context(), a, dir, o); err != nil {
+		t.Fatal(err)
+	}
+	link := func(to, from string) {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(filepath.Join(dir, from)), os.Symlink(filepath.Join(precious, to), filepath.Join(dir, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link("file", "subscriptions")
+	link("file", ".Sent/maildirfolder")
+	if _, err := transfer.Export(t.Context(), a, dir, o); err != nil {
+		t.Error(err)
+	}
+	for to, from := range map[string]string{"file": ".Sent/tmp/dovecot-uidlist", "dir": ".Sent/cur"} {
+		link(to, from)
+		if _, err := transfer.Export(t.Context(), a, dir, o); err == nil {
+			t.Errorf("%s: got no error", from)
+		}
+	}
+	if got := tree(t, precious); len(got) != 1 || got["/file"] != "precious" {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestExportedMaildirIsDovecots(t *testing.T) {
 	t.Parallel()
 	s, a := account(t, storage.Options{})

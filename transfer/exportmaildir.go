@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mailstead/internal/durable"
 	"mailstead/storage"
 )
 
@@ -43,13 +44,13 @@ func (x *maildirExport) begin(ctx context.Context, m Mailbox) (done bool, n int6
 		}
 		x.dir = filepath.Join(x.root, folder)
 	}
-	for _, sub := range []string{"cur", "new", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(x.dir, sub), 0o700); err != nil {
+	for _, sub := range []string{".", "cur", "new", "tmp"} {
+		if err := makeDir(filepath.Join(x.dir, sub)); err != nil {
 			return false, 0, err
 		}
 	}
 	if x.dir != x.root {
-		if err := os.WriteFile(filepath.Join(x.dir, "maildirfolder"), nil, 0o600); err != nil {
+		if err := durable.WriteFile(filepath.Join(x.dir, "maildirfolder"), nil, 0o600); err != nil {
 			return false, 0, err
 		}
 	}
@@ -58,7 +59,7 @@ func (x *maildirExport) begin(ctx context.Context, m Mailbox) (done bool, n int6
 			return false, 0, err
 		}
 	}
-	if x.list, err = os.OpenFile(filepath.Join(x.dir, "tmp", uidListName), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+	if x.list, err = create(filepath.Join(x.dir, "tmp", uidListName)); err != nil {
 		return false, 0, err
 	}
 	x.w = bufio.NewWriterSize(x.list, copyBuffer)
@@ -134,7 +135,7 @@ func (x *maildirExport) name(keywords []string) error {
 	if len(x.words) == n {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(x.dir, keywordsName), []byte(writeKeywords(x.words)), 0o600)
+	return durable.WriteFile(filepath.Join(x.dir, keywordsName), []byte(writeKeywords(x.words)), 0o600)
 }
 
 // write makes the file in tmp and moves it to cur.
@@ -144,7 +145,7 @@ func (x *maildirExport) write(ctx context.Context, m Message, base, letters stri
 		return err
 	}
 	tmp := filepath.Join(x.dir, "tmp", base)
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := create(tmp)
 	if err != nil {
 		return errors.Join(failed(err), body.Close())
 	}
@@ -183,5 +184,5 @@ func (x *maildirExport) finish(all []Mailbox) error {
 			b.WriteString(encodeFolder(m.Name)[1:] + "\n")
 		}
 	}
-	return os.WriteFile(filepath.Join(x.root, "subscriptions"), []byte(b.String()), 0o600)
+	return durable.WriteFile(filepath.Join(x.root, "subscriptions"), []byte(b.String()), 0o600)
 }

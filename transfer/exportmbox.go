@@ -2,6 +2,7 @@ package transfer
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,10 +43,10 @@ func (x *mboxExport) begin(ctx context.Context, m Mailbox) (done bool, n int64, 
 		n, err := countFrom(ctx, x.path) // of ours, so every one is a message
 		return true, n, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return false, 0, err
 	}
-	if x.f, err = os.OpenFile(filepath.Join(dir, "."+levels[last]+".mbox.part"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+	if x.f, err = create(filepath.Join(dir, "."+levels[last]+".mbox.part")); err != nil {
 		return false, 0, err
 	}
 	x.w = bufio.NewWriterSize(x.f, copyBuffer)
@@ -108,6 +109,19 @@ func (x *mboxExport) message(m Message, o own, body storage.Body) error {
 	for _, f := range fields {
 		x.w.WriteString(f + "\n")
 	}
+	if err := x.lines(o, body); err != nil {
+		return err
+	}
+	end := "\n"
+	if o.open && body.Size() > 0 {
+		end = "\n\n"
+	}
+	_, err := x.w.WriteString(end)
+	return err
+}
+
+// lines writes the message itself, quoted.
+func (x *mboxExport) lines(o own, body storage.Body) error {
 	r := bufio.NewReaderSize(io.NewSectionReader(body, 0, body.Size()), mboxBuffer)
 	for begins := true; ; {
 		b, err := r.ReadSlice('\n')
@@ -115,7 +129,7 @@ func (x *mboxExport) message(m Message, o own, body storage.Body) error {
 			return err
 		}
 		text, end := cutEnd(b)
-		if begins && (quoted(text) || strings.HasPrefix(string(text[:min(len(text), len(fromPrefix))]), fromPrefix)) {
+		if begins && (bytes.HasPrefix(text, []byte(fromPrefix)) || quoted(text)) {
 			x.w.WriteByte('>')
 		}
 		if begins = end != ""; begins && !o.kept {
@@ -125,15 +139,9 @@ func (x *mboxExport) message(m Message, o own, body storage.Body) error {
 			x.w.Write(b)
 		}
 		if err == io.EOF {
-			break
+			return nil
 		}
 	}
-	end := "\n"
-	if o.open && body.Size() > 0 {
-		end = "\n\n"
-	}
-	_, err := x.w.WriteString(end)
-	return err
 }
 
 // end implements writer.
