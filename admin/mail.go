@@ -56,7 +56,11 @@ func (r *remote) Messages(ctx context.Context, m transfer.Mailbox) iter.Seq2[tra
 			for _, row := range rows {
 				msg := transfer.Message{Item: fmt.Sprintf("UID %d", row.UID), UID: row.UID, Flags: row.Flags, Keywords: row.Keywords, Date: row.Date, Size: row.Size}
 				msg.Open = func(ctx context.Context) (storage.Content, error) { return r.Body(ctx, m, row.UID) }
-				if !yield(msg, nil) {
+				var err error
+				if row.Damaged != "" {
+					err = errors.New(row.Damaged)
+				}
+				if !yield(msg, err) {
 					return
 				}
 				q.UID = row.UID
@@ -76,6 +80,11 @@ func (r *remote) Create(ctx context.Context, m transfer.Mailbox) (made transfer.
 // Subscribe implements transfer.Catalog.
 func (r *remote) Subscribe(ctx context.Context, name string) error {
 	return r.c.Ask(ctx, "transfer/subscribe", TransferQuery{Address: r.address, Mailbox: transfer.Mailbox{Name: name}}, &struct{}{})
+}
+
+// RaiseUIDNext implements transfer.Contents.
+func (r *remote) RaiseUIDNext(ctx context.Context, m transfer.Mailbox, next storage.UID) error {
+	return r.c.Ask(ctx, "transfer/uidnext", TransferQuery{Address: r.address, Mailbox: m, UID: next}, &struct{}{})
 }
 
 // Fingerprints implements transfer.Contents.
@@ -120,7 +129,7 @@ func (r *remote) Append(ctx context.Context, m transfer.Mailbox, msgs []transfer
 	q := TransferQuery{Address: r.address, Mailbox: m}
 	parts, size := make([]io.Reader, 1, len(msgs)+1), int64(0)
 	for _, in := range msgs {
-		q.Batch = append(q.Batch, TransferMessage{in.UID, in.Flags, in.Keywords, in.Date, in.Body.Size()})
+		q.Batch = append(q.Batch, TransferMessage{UID: in.UID, Flags: in.Flags, Keywords: in.Keywords, Date: in.Date, Size: in.Body.Size()})
 		parts = append(parts, io.NewSectionReader(in.Body, 0, in.Body.Size()))
 		size += in.Body.Size()
 	}

@@ -29,7 +29,7 @@ const (
 type TransferQuery struct {
 	Address string            `json:"address"`
 	Mailbox transfer.Mailbox  `json:"mailbox"`         // of which ID is read, other than by transfer/create
-	UID     storage.UID       `json:"uid,omitempty"`   // transfer/body: of the message; transfer/rows: of the last one had
+	UID     storage.UID       `json:"uid,omitempty"`   // transfer/body: of the message; transfer/rows: of the last one had; transfer/uidnext: the next
 	Batch   []TransferMessage `json:"batch,omitempty"` // for transfer/append
 }
 
@@ -39,7 +39,8 @@ type TransferMessage struct {
 	Flags    storage.Flags `json:"flags,omitempty"` // bits as in docs/storage.md
 	Keywords []string      `json:"keywords,omitempty"`
 	Date     time.Time     `json:"date,omitzero"`
-	Size     int64         `json:"size"` // bytes
+	Size     int64         `json:"size"`              // bytes
+	Damaged  string        `json:"damaged,omitempty"` // why the rest is not known
 }
 
 // TransferUIDs answers transfer/append.
@@ -89,6 +90,16 @@ func (s *Service) TransferSubscribe(ctx context.Context, q TransferQuery) (struc
 	return struct{}{}, l.Subscribe(ctx, q.Mailbox.Name)
 }
 
+// TransferUIDNext raises the UIDNEXT of a mailbox to UID. Reads Address, Mailbox
+// and UID.
+func (s *Service) TransferUIDNext(ctx context.Context, q TransferQuery) (struct{}, error) {
+	l, err := s.local(q.Address)
+	if err != nil {
+		return struct{}{}, err
+	}
+	return struct{}{}, l.RaiseUIDNext(ctx, q.Mailbox, q.UID)
+}
+
 // TransferRows tells of the messages of a mailbox with UIDs above the one
 // given; an empty answer is the end. Reads Address, Mailbox and UID.
 func (s *Service) TransferRows(ctx context.Context, q TransferQuery) ([]TransferMessage, error) {
@@ -98,10 +109,14 @@ func (s *Service) TransferRows(ctx context.Context, q TransferQuery) ([]Transfer
 	}
 	list := []TransferMessage{}
 	for m, err := range l.MessagesAfter(ctx, q.Mailbox, q.UID) {
-		if err != nil {
+		if err != nil && m.UID == 0 {
 			return nil, err
 		}
-		list = append(list, TransferMessage{m.UID, m.Flags, m.Keywords, m.Date, m.Size})
+		row := TransferMessage{UID: m.UID, Flags: m.Flags, Keywords: m.Keywords, Date: m.Date, Size: m.Size}
+		if err != nil {
+			row.Damaged = err.Error()
+		}
+		list = append(list, row)
 		if len(list) == rowsSlice {
 			break
 		}
@@ -114,6 +129,7 @@ func (s *Service) addTransfer(add func(string, http.HandlerFunc)) {
 	add("transfer/mailboxes", answer(s.TransferMailboxes))
 	add("transfer/create", answer(s.TransferCreate))
 	add("transfer/subscribe", answer(s.TransferSubscribe))
+	add("transfer/uidnext", answer(s.TransferUIDNext))
 	add("transfer/rows", answer(s.TransferRows))
 	add("transfer/fingerprints", s.fingerprints)
 	add("transfer/body", s.body)

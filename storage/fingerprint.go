@@ -3,7 +3,6 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"iter"
 )
 
@@ -16,8 +15,8 @@ type Fingerprint struct {
 }
 
 // Fingerprints walks the messages of a mailbox by ascending UID. No transaction
-// is held while the caller's loop runs. It ends with the first error;
-// ErrNoMailbox.
+// is held while the caller's loop runs. Messages whose rows are damaged are left
+// out. It ends with the first error; ErrNoMailbox.
 func (s *Store) Fingerprints(ref Ref) iter.Seq2[Fingerprint, error] {
 	return func(yield func(Fingerprint, error) bool) {
 		for next, more := UID(1), true; more; {
@@ -52,15 +51,13 @@ func (x index) fingerprints(ref Ref, from UID) (list []Fingerprint, more bool, e
 		if len(list) == readSlice {
 			return list, true, nil
 		}
-		h, err := decodeHot(v)
+		h, err := x.hot(k, v)
 		if err != nil {
-			return nil, false, err
+			continue
 		}
-		l, ok := x.loc(h.blob)
-		if !ok {
-			return nil, false, fmt.Errorf("body %d: %w", h.blob, errBadRow)
+		if l, ok := x.loc(h.blob); ok {
+			list = append(list, Fingerprint{UID(binary.BigEndian.Uint32(k[8:])), l.rawCRC, l.rawSize})
 		}
-		list = append(list, Fingerprint{UID(binary.BigEndian.Uint32(k[8:])), l.crc, l.size})
 	}
 	return list, false, nil
 }

@@ -12,7 +12,7 @@ import (
 
 func TestFingerprintsTellEveryMessage(t *testing.T) {
 	t.Parallel()
-	s := storagetest.Open(t, storage.Options{})
+	s := storagetest.Open(t, storage.Options{Compress: true})
 	if err := s.CreateAccount(t.Context(), 1, "a"); err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestFingerprintsTellEveryMessage(t *testing.T) {
 	for at := 0; at < many; {
 		var batch []storage.Incoming
 		for ; at < many && len(batch) < 200; at++ {
-			texts[at] = fmt.Sprintf("Subject: %d\r\n\r\n%s", at, strings.Repeat("x", at%7))
+			texts[at] = fmt.Sprintf("Subject: %d\r\n\r\n%s", at, strings.Repeat("x", at%7*1000))
 			batch = append(batch, storage.Incoming{Body: storagetest.Body(texts[at]), Targets: []storage.Target{{Ref: ref}}})
 		}
 		if _, err := s.AppendAll(t.Context(), batch); err != nil {

@@ -95,12 +95,24 @@ func TestRoundTripKeepsEverything(t *testing.T) {
 			for _, m := range nasty() {
 				put(t, s, 1, m)
 			}
+			for _, box := range []string{"A", "A/B.c/d", "INBOX/sub"} { // a gap in the UIDs
+				put(t, s, 1, seen{box, "Subject: two\r\n\r\n", 0, "", dayText})
+				put(t, s, 1, seen{box, "Subject: three\r\n\r\n", 0, "", dayText})
+				m, err := s.Mailbox(1, box)
+				if err != nil {
+					t.Fatal(err)
+				}
+				put(t, s, 1, seen{box, "Subject: four\r\n\r\n", 0, "", dayText})
+				if _, _, err := s.Expunge(t.Context(), storage.Ref{Account: 1, Mailbox: m.ID}, storage.UIDs(2, 4), false); err != nil {
+					t.Fatal(err)
+				}
+			}
 			if err := s.Subscribe(t.Context(), 1, "A/B.c/d", true); err != nil {
 				t.Fatal(err)
 			}
 			a, b := roundTrip(t, s, 1, 2, f, filepath.Join(t.TempDir(), "new", "dir"))
 			got, want := contents(t, b), contents(t, a)
-			if len(got) != len(want) || len(got) != len(nasty()) {
+			if len(got) != len(want) || len(got) != len(nasty())+3 {
 				t.Fatalf("got %d messages, want %d", len(got), len(want))
 			}
 			for i := range got {
@@ -108,10 +120,32 @@ func TestRoundTripKeepsEverything(t *testing.T) {
 					t.Errorf("got %.200q\nwant %.200q", fmt.Sprint(got[i]), fmt.Sprint(want[i]))
 				}
 			}
+			sameUIDs(t, s, "A", "A/B.c/d", "INBOX/sub")
 			if f == transfer.FormatMaildir {
 				sameMailboxes(t, b, a)
 			}
 		})
+	}
+}
+
+// sameUIDs looks that mailboxes the import has made are to clients as before.
+func sameUIDs(t *testing.T, s *storage.Store, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		var got [2]string
+		for i := range got {
+			m, err := s.Mailbox(mail.AccountID(i+1), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[i] = fmt.Sprint(m.UIDValidity, m.UIDNext)
+			for row, err := range s.Rows(storage.Ref{Account: mail.AccountID(i + 1), Mailbox: m.ID}, storage.UIDSet{{First: 1, Last: 1 << 31}}, storage.ReadOptions{}) {
+				got[i] += fmt.Sprint(" ", row.UID, err)
+			}
+		}
+		if got[0] != got[1] || !strings.Contains(got[0], " 5 1 <nil> 3") {
+			t.Errorf("%s: UIDs %s, want %s", name, got[1], got[0])
+		}
 	}
 }
 

@@ -160,7 +160,13 @@ func (im *importer) messages(ctx context.Context, from, to Mailbox) error {
 	f.read(ctx, from)
 	close(f.out)
 	<-sent
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil || !f.keepUIDs || im.o.DryRun {
+		return err
+	}
+	if err := im.dst.RaiseUIDNext(ctx, to, from.UIDNext); err != nil {
+		return fmt.Errorf("raise UIDNEXT of %q: %w", to.Name, err)
+	}
+	return nil
 }
 
 // keywords gives those of a message that the store can keep.

@@ -73,6 +73,8 @@ func (l *Local) Messages(ctx context.Context, m Mailbox) iter.Seq2[Message, erro
 	return l.MessagesAfter(ctx, m, 0)
 }
 
+func itemName(uid storage.UID) string { return fmt.Sprintf("UID %d", uid) }
+
 // MessagesAfter walks the messages with a UID above after.
 func (l *Local) MessagesAfter(ctx context.Context, m Mailbox, after storage.UID) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
@@ -81,14 +83,20 @@ func (l *Local) MessagesAfter(ctx context.Context, m Mailbox, after storage.UID)
 			return
 		}
 		for row, err := range l.store.Rows(l.ref(m), rest, storage.ReadOptions{Message: len(l.filter.MessageIDs) > 0}) {
-			if err = errors.Join(err, ctx.Err()); err != nil {
-				yield(Message{}, err)
+			if ctx.Err() != nil || err != nil && row.UID == 0 {
+				yield(Message{}, errors.Join(err, ctx.Err()))
 				return
+			}
+			if err != nil { // this one is damaged
+				if !yield(Message{Item: itemName(row.UID), UID: row.UID}, err) {
+					return
+				}
+				continue
 			}
 			if len(l.filter.MessageIDs) > 0 && (row.Message == nil || !slices.Contains(l.filter.MessageIDs, row.Message.ID())) {
 				continue
 			}
-			msg := Message{Item: fmt.Sprintf("UID %d", row.UID), UID: row.UID, Flags: row.Flags, Keywords: row.Keywords, Date: row.InternalDate, Size: row.Size}
+			msg := Message{Item: itemName(row.UID), UID: row.UID, Flags: row.Flags, Keywords: row.Keywords, Date: row.InternalDate, Size: row.Size}
 			msg.Open = func(ctx context.Context) (storage.Content, error) { return l.store.OpenBlob(ctx, row.Blob) }
 			if !yield(msg, nil) {
 				return
@@ -97,9 +105,10 @@ func (l *Local) MessagesAfter(ctx context.Context, m Mailbox, after storage.UID)
 	}
 }
 
-// Create implements Catalog. The store gives out UIDVALIDITY itself.
+// Create implements Catalog. A UIDVALIDITY is kept, so that clients know the
+// messages again; their UIDs come with them.
 func (l *Local) Create(ctx context.Context, m Mailbox) (Mailbox, error) {
-	made, err := l.store.CreateMailbox(ctx, l.account, m.Name, m.SpecialUse)
+	made, err := l.store.AdoptMailbox(ctx, l.account, m.Name, m.SpecialUse, m.UIDValidity)
 	return fromStore(made), err
 }
 
@@ -118,11 +127,11 @@ func (l *Local) Body(ctx context.Context, m Mailbox, uid storage.UID) (storage.C
 	return l.store.OpenBody(ctx, l.ref(m), uid)
 }
 
-// Append implements Contents. The store gives out UIDs itself.
+// Append implements Contents.
 func (l *Local) Append(ctx context.Context, m Mailbox, msgs []Incoming) ([]storage.UID, error) {
 	batch := make([]storage.Incoming, len(msgs))
 	for i, in := range msgs {
-		batch[i] = storage.Incoming{Body: in.Body, Targets: []storage.Target{{Ref: l.ref(m), Flags: in.Flags, Keywords: in.Keywords, InternalDate: in.Date}}}
+		batch[i] = storage.Incoming{Body: in.Body, Targets: []storage.Target{{Ref: l.ref(m), Flags: in.Flags, Keywords: in.Keywords, InternalDate: in.Date, UID: in.UID}}}
 	}
 	done, err := l.store.AppendAll(ctx, batch)
 	if errors.Is(err, storage.ErrTooBig) {
@@ -136,4 +145,21 @@ func (l *Local) Append(ctx context.Context, m Mailbox, msgs []Incoming) ([]stora
 		uids[i] = a[0].UID
 	}
 	return uids, nil
+}
+
+// RaiseUIDNext implements Contents: UIDs that messages had which are gone must
+// not be met again under the same UIDVALIDITY (RFC 9051 §2.3.1.1). The store
+// knows one way to use a UID up, which is a message.
+func (l *Local) RaiseUIDNext(ctx context.Context, m Mailbox, next storage.UID) error {
+	now, err := l.store.MailboxByID(l.ref(m))
+	if err != nil || now.UIDNext >= next {
+		return err
+	}
+	to := storage.Target{Ref: l.ref(m), Flags: storage.Seen | storage.Deleted, UID: next - 1}
+	done, err := l.store.Append(ctx, strings.NewReader("Subject: UIDs of expunged messages\r\n\r\n"), to)
+	if err != nil {
+		return err
+	}
+	_, _, err = l.store.Expunge(ctx, l.ref(m), storage.UIDs(done[0].UID), false)
+	return err
 }

@@ -77,6 +77,8 @@ type Contents interface {
 	// Append stores messages, all or none, and gives their UIDs. They are
 	// durable when it returns. ErrMessage.
 	Append(context.Context, Mailbox, []Incoming) ([]storage.UID, error)
+	// RaiseUIDNext makes sure that no UID below next is given out any more.
+	RaiseUIDNext(ctx context.Context, m Mailbox, next storage.UID) error
 }
 
 // Sink is an account that messages can be put into.
