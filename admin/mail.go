@@ -10,11 +10,15 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"sync"
 
 	"mailstead/internal/spool"
 	"mailstead/storage"
 	"mailstead/transfer"
 )
+
+// copyBuffer is how much of a message is read at once, in bytes.
+const copyBuffer = 32 << 10
 
 // Mail gives access to all mail of an account, for imports and exports: over
 // the socket, or directly in process. An address of nobody is an *Error.
@@ -30,13 +34,14 @@ func (c *Client) Mail(ctx context.Context, address string) (transfer.Account, er
 	if err := c.Ask(ctx, "account/show", AccountQuery{Address: address}, &a); err != nil {
 		return nil, err
 	}
-	return &remote{c, a.Address}, nil
+	return &remote{c: c, address: a.Address, buffers: sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}}, nil
 }
 
 // remote is an account over the socket: transfer.Account.
 type remote struct {
 	c       *Client
 	address string
+	buffers sync.Pool // of *[]byte, for copying
 }
 
 // Mailboxes implements transfer.Source and transfer.Catalog.
@@ -118,7 +123,9 @@ func (r *remote) Body(ctx context.Context, m transfer.Mailbox, uid storage.UID) 
 	}
 	defer body.Close()
 	f := spool.Dir{}.New()
-	if _, err := io.Copy(f, body); err != nil {
+	buf := r.buffers.Get().(*[]byte)
+	defer r.buffers.Put(buf)
+	if _, err := io.CopyBuffer(f, body, *buf); err != nil {
 		return nil, errors.Join(fmt.Errorf("read message: %w", err), f.Close())
 	}
 	return f, nil

@@ -24,6 +24,8 @@ type mboxExport struct {
 	path  string
 	f     *os.File // under another name until it is whole
 	w     *bufio.Writer
+	r     *bufio.Reader // of messages, used again
+	buf   []byte        // the same
 	first bool
 }
 
@@ -59,7 +61,7 @@ func (x *mboxExport) put(ctx context.Context, m Message) (there bool, n int64, e
 	if err != nil {
 		return false, 0, err
 	}
-	o, err := survey(body)
+	o, err := x.survey(body)
 	if err == nil { // whatever fails from here has written half a message
 		err = failed(x.message(m, o, body))
 	}
@@ -68,12 +70,14 @@ func (x *mboxExport) put(ctx context.Context, m Message) (there bool, n int64, e
 
 // survey looks whether the message can be written with LF alone and read back:
 // not with other line ends in it, nor with lines too long to be looked at whole.
-func survey(body storage.Body) (o own, err error) {
+func (x *mboxExport) survey(body storage.Body) (o own, err error) {
 	var last, before byte = '\n', 0
 	length := 0 // of the line
-	buf := make([]byte, copyBuffer)
-	for off := int64(0); off < body.Size(); off += int64(len(buf)) {
-		buf = buf[:min(int64(len(buf)), body.Size()-off)]
+	if x.buf == nil {
+		x.buf = make([]byte, copyBuffer)
+	}
+	for off := int64(0); off < body.Size(); off += copyBuffer {
+		buf := x.buf[:min(copyBuffer, body.Size()-off)]
 		if err := readFull(body, buf, off); err != nil {
 			return o, err
 		}
@@ -122,9 +126,12 @@ func (x *mboxExport) message(m Message, o own, body storage.Body) error {
 
 // lines writes the message itself, quoted.
 func (x *mboxExport) lines(o own, body storage.Body) error {
-	r := bufio.NewReaderSize(io.NewSectionReader(body, 0, body.Size()), mboxBuffer)
+	if x.r == nil {
+		x.r = bufio.NewReaderSize(nil, mboxBuffer)
+	}
+	x.r.Reset(io.NewSectionReader(body, 0, body.Size()))
 	for begins := true; ; {
-		b, err := r.ReadSlice('\n')
+		b, err := x.r.ReadSlice('\n')
 		if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}

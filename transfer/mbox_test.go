@@ -136,7 +136,7 @@ func FuzzMboxRoundTrip(f *testing.F) {
 		var out bytes.Buffer
 		x := mboxExport{w: bufio.NewWriter(&out), first: true, box: Mailbox{UIDValidity: 5, UIDNext: 8}}
 		for _, b := range [][]byte{one, two} {
-			o, err := survey(bytes.NewReader(b))
+			o, err := x.survey(bytes.NewReader(b))
 			if err == nil {
 				err = x.message(want, o, bytes.NewReader(b))
 			}
