@@ -15,6 +15,7 @@ var rows = map[string]int{
 	"pop3d":                         5,
 	"admin":                         5,
 	"delivery":                      4,
+	"transfer":                      3,
 	"storage":                       2,
 	"accounts":                      2,
 	"mail":                          1,
