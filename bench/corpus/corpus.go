@@ -6,6 +6,7 @@ package corpus
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -134,12 +135,12 @@ func text(dst []byte, rnd *rand.Rand, n int) []byte {
 
 // attach appends n bytes of base64 in lines; what is encoded does not compress.
 func attach(dst []byte, rnd *rand.Rand, n int) []byte {
-	var raw [lineLen / 4 * 3]byte
+	var raw [64]byte
 	for end := len(dst) + n; len(dst) < end; {
-		for i := range raw {
-			raw[i] = byte(rnd.Uint32())
+		for i := 0; i < len(raw); i += 8 {
+			binary.LittleEndian.PutUint64(raw[i:], rnd.Uint64())
 		}
-		dst = append(base64.StdEncoding.AppendEncode(dst, raw[:]), '\r', '\n')
+		dst = append(base64.StdEncoding.AppendEncode(dst, raw[:lineLen/4*3]), '\r', '\n')
 	}
 	return dst
 }
