@@ -171,7 +171,7 @@ func (s *Store) messageItem(m Incoming, now time.Time) (*item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read message to store: %w", err)
 	}
-	rec := record{kind: kindMessage, time: now.Unix(), size: size, crc: crc, cold: mail.AppendMessage(nil, msg), threads: threadHashes(msg)}
+	rec := record{kind: kindMessage, time: now.Unix(), size: size, crc: crc, cold: packCold(mail.AppendMessage(nil, msg)), threads: threadHashes(msg)}
 	for _, t := range m.Targets {
 		date := t.InternalDate
 		if date.IsZero() {

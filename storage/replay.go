@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
+
+	"mailstead/mail"
 )
 
 // errDamagedLog is a log that is broken where no crash can have broken it.
@@ -147,6 +149,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 				return err
 			}
 		}
+		r.describe(&fd.rec, fd.rec.loc(fd.pos, fd.head.length+fd.head.metaLen))
 		r.take(&fd)
 		at = fd.end()
 	}
@@ -198,6 +201,31 @@ func (r *segmentReader) next(fd *found, seq uint64) (found, error) {
 		return r.resync(fd.end(), seq)
 	}
 	return n, err
+}
+
+// describe parses the message of a record, which is not in the log itself. One
+// that can't be read has no description.
+func (r *replayer) describe(rec *record, l locRow) {
+	if rec.kind != kindMessage && (rec.kind != kindRelocate || r.salvage == nil) || len(rec.cold) > 0 {
+		return
+	}
+	rec.cold = packCold(nil)
+	stored, err := r.s.openAt(l)
+	if err != nil {
+		return // a big body that is gone
+	}
+	defer stored.Close()
+	var body Body = stored
+	if l.packed {
+		p, err := openPacked(r.s.packer, stored, l.rawSize)
+		if err != nil {
+			return // the check will say so
+		}
+		body = p
+	}
+	if m, err := mail.ParseMessage(body, l.rawSize); err == nil {
+		rec.cold = packCold(mail.AppendMessage(nil, m))
+	}
 }
 
 // take adds a record to those waiting.
