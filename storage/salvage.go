@@ -32,8 +32,13 @@ func beginSalvage(s *Store) (*salvage, error) {
 }
 
 // adapt makes a record fit a store that may lack what the record relies on: a
-// message goes to INBOX if its mailbox is not known.
+// message goes to INBOX if its mailbox is not known, and UIDs that were given
+// out after the hole may be another message's now, so nothing is done to them.
 func (v *salvage) adapt(r *record) {
+	switch r.kind {
+	case kindFlags, kindCopy, kindMove, kindExpunge:
+		r.uids, r.all = r.uids.below(v.uidNext[Ref{r.account, r.mailbox}], r.all), false
+	}
 	if r.kind == kindCreateAccount {
 		v.known[r.account] = true
 	}

@@ -57,6 +57,20 @@ func (s UIDSet) All() iter.Seq[UID] {
 	}
 }
 
+// below gives the part of the set, or with all of every UID, that is below
+// end.
+func (s UIDSet) below(end UID, all bool) (out UIDSet) {
+	if all {
+		s = UIDSet{{1, 1<<32 - 1}}
+	}
+	for _, r := range s {
+		if r.First < end {
+			out = append(out, UIDRange{r.First, min(r.Last, end-1)})
+		}
+	}
+	return out
+}
+
 // valid tells whether the set is as its type promises.
 func (s UIDSet) valid() bool {
 	last := UID(0)

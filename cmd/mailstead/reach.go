@@ -56,19 +56,35 @@ func (r reach) where() (dir string, quota int64, err error) {
 	return c.DataDir, int64(c.Accounts.DefaultQuota), nil
 }
 
+// connectTries is how often connect looks for a server that holds the files but
+// does not answer yet; each try waits a second.
+const connectTries = 5
+
 // connect gives a client of the running server, or of the files.
-func (r reach) connect(ctx context.Context) (*admin.Client, func() error, error) {
+func (r reach) connect(ctx context.Context) (c *admin.Client, end func() error, err error) {
 	dir, quota, err := r.where()
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := admin.Dial(ctx, filepath.Join(dir, config.SocketName))
-	if err == nil {
-		return c, c.Close, nil
+	for range connectTries {
+		c, err := admin.Dial(ctx, filepath.Join(dir, config.SocketName))
+		if err == nil {
+			return c, c.Close, nil
+		}
+		if !errors.Is(err, admin.ErrNotRunning) {
+			return nil, nil, err
+		}
+		c, end, err = r.open(dir, quota)
+		if !errors.Is(err, errMute) {
+			return c, end, err
+		}
 	}
-	if !errors.Is(err, admin.ErrNotRunning) {
-		return nil, nil, err
-	}
+	_, _, err = r.open(dir, quota)
+	return nil, nil, err
+}
+
+// open gives a client of the files.
+func (r reach) open(dir string, quota int64) (*admin.Client, func() error, error) {
 	if _, err := os.Stat(filepath.Join(dir, accountsFile)); err != nil {
 		return nil, nil, &hinted{fmt.Errorf("%q %w", dir, errNoData), "mailstead quickstart makes some"}
 	}
@@ -80,7 +96,7 @@ func (r reach) connect(ctx context.Context) (*admin.Client, func() error, error)
 	if err != nil {
 		return nil, nil, errors.Join(muted(err, storage.ErrLocked), db.Close())
 	}
-	c = admin.InProcess(admin.New(admin.Options{Accounts: db, Store: store, DataDir: dir, DefaultQuota: quota, Version: version()}))
+	c := admin.InProcess(admin.New(admin.Options{Accounts: db, Store: store, DataDir: dir, DefaultQuota: quota, Version: version()}))
 	return c, func() error { return errors.Join(c.Close(), store.Close(), db.Close()) }, nil
 }
 
