@@ -29,7 +29,7 @@ const (
 	// allocateAhead is how much disk space is set aside at once behind the end
 	// of the log, where the file system can: a sync that makes the file no
 	// longer takes half the time. Zeros behind the last record are nothing.
-	allocateAhead = 16 << 20
+	allocateAhead = 4 << 20
 	copyChunk     = 256 << 10
 )
 
