@@ -28,15 +28,23 @@ func (f *FS) OpenBolt(name string, flag int, perm fs.FileMode) (*os.File, error)
 	return real, nil
 }
 
-// SyncBolt implements durable.FS. It panics for a file that is not OpenBolt's.
+// SyncBolt implements durable.FS. The file may have been opened by others, as
+// long as it has the name of one that was opened here.
 func (f *FS) SyncBolt(file *os.File) error {
+	path, err := filepath.Abs(file.Name())
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	ino := f.bolts[file]
+	if ino == nil {
+		ino = f.names[path]
+	}
 	f.mu.Unlock()
 	if ino == nil {
-		panic(fmt.Sprintf("faultfs: %q was not opened by OpenBolt", file.Name()))
+		return &fs.PathError{Op: string(Datasync), Path: path, Err: fs.ErrNotExist}
 	}
-	return f.datasync(file.Name(), ino)
+	return f.datasync(path, ino)
 }
 
 // HookBolt puts the file system between a database and its file: pages written
@@ -99,7 +107,8 @@ func (h *boltHook) writeAt(p []byte, off int64) (int, error) {
 		}
 	}
 	h.fs.mu.Lock()
-	n, err := h.fs.writeLocked(Op{Kind: Write, Path: h.real.Name(), Offset: off, Length: len(p)}, h.ino, p, h.write)
+	w := writing{h.ino, h.write, int(h.metas / 2)}
+	n, err := h.fs.writeLocked(Op{Kind: Write, Path: h.real.Name(), Offset: off, Length: len(p)}, p, w)
 	h.fs.mu.Unlock()
 	if err == nil && meta {
 		err = h.fs.datasync(h.real.Name(), h.ino)

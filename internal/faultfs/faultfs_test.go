@@ -321,9 +321,9 @@ func TestSyncAfterAFailedOneProvesNothing(t *testing.T) {
 	in.Stop()
 	must(t, file.Datasync())
 	equal(t, after(t, f, Policy{}), map[string]string{"x": "old and safe"})
-	write(t, file, 0, "safe, written again")
+	write(t, file, 0, "lost and safelonger") // nothing new, but written again
 	must(t, file.Datasync())
-	equal(t, after(t, f, Policy{}), map[string]string{"x": "safe, written again"})
+	equal(t, after(t, f, Policy{}), map[string]string{"x": "lost and safelonger"})
 }
 
 func TestTruncate(t *testing.T) {

@@ -60,32 +60,40 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	return f.fs.writeLocked(Op{Kind: Write, Path: f.path, Offset: off, Length: len(p)}, f.ino, p, f.real.WriteAt)
+	w := writing{f.ino, f.real.WriteAt, sectorSize}
+	return f.fs.writeLocked(Op{Kind: Write, Path: f.path, Offset: off, Length: len(p)}, p, w)
+}
+
+// writing is how a file is written to.
+type writing struct {
+	ino  *inode // may be nil
+	real func([]byte, int64) (int, error)
+	unit int // that a failing write leaves whole
+}
+
+func (w writing) do(p []byte, off int64) (int, error) {
+	n, err := w.real(p, off)
+	if w.ino != nil {
+		w.ino.write(p[:n], off)
+	}
+	return n, err
 }
 
 // writeLocked writes p or what a fault leaves of it.
-func (f *FS) writeLocked(o Op, ino *inode, p []byte, write func([]byte, int64) (int, error)) (int, error) {
+func (f *FS) writeLocked(o Op, p []byte, w writing) (int, error) {
 	err := f.beginLocked(o)
 	if err == nil {
-		n, err := write(p, o.Offset)
-		if ino != nil {
-			ino.write(p[:n], o.Offset)
-		}
-		return n, err
+		return w.do(p, o.Offset)
 	}
 	fail, ok := errors.AsType[failure](err)
 	if !ok {
 		return 0, err
 	}
 	n := 0
-	for _, s := range fail.by.torn(o.Offset, len(p)) {
-		off := o.Offset + int64(s.from)
-		m, werr := write(p[s.from:s.to], off)
+	for _, s := range fail.by.torn(o.Offset, len(p), w.unit) {
+		m, werr := w.do(p[s.from:s.to], o.Offset+int64(s.from))
 		if werr != nil {
 			return n, werr
-		}
-		if ino != nil {
-			ino.write(p[s.from:s.from+m], off)
 		}
 		if s.from == n {
 			n += m

@@ -99,6 +99,9 @@ func (n *inode) write(p []byte, off int64) {
 		n.put(s, part)
 		at = next
 	}
+	if end == n.size {
+		n.sizeLost = false // the last byte will be written, and the size with it
+	}
 	n.resize(max(n.size, end))
 }
 

@@ -57,7 +57,9 @@ func On(glob string, kinds ...Kind) func(Op) bool {
 	}
 }
 
-// Tear is what of a failing write reaches the file.
+// Tear is what of a failing write reaches the file. A page of bbolt arrives
+// whole or not at all, as the page cache takes it; torn by a power cut it is all
+// the same.
 type Tear uint8
 
 // The ways a write is torn.
@@ -160,18 +162,22 @@ func (f *FS) beginLocked(o Op) error {
 // span is a part of a write, from the first byte to before the last.
 type span struct{ from, to int }
 
-// torn gives the parts of a failing write that reach the file.
-func (in *Injection) torn(off int64, length int) []span {
+// torn gives the parts of a failing write that reach the file. Units are never
+// torn themselves.
+func (in *Injection) torn(off int64, length, unit int) []span {
 	if length == 0 {
 		return nil
 	}
 	switch in.fault.Tear {
 	case Prefix:
-		return []span{{0, in.rand.IntN(length)}}
+		if unit == sectorSize {
+			return []span{{0, in.rand.IntN(length)}}
+		}
+		return []span{{0, in.rand.IntN((length+unit-1)/unit) * unit}}
 	case Sectors:
 		var all []span
 		for from := 0; from < length; {
-			to := min(length, from+sectorSize-int((off+int64(from))%sectorSize))
+			to := min(length, from+unit-int((off+int64(from))%int64(unit)))
 			all = append(all, span{from, to})
 			from = to
 		}
