@@ -275,12 +275,16 @@ func applyBatch(x index, batch []*request) error {
 	return x.state.fault
 }
 
-// applyGroup applies the records of one group; when a message of it has
-// nowhere to go, none is applied.
+// applyGroup applies the records of one group; when a new message of it has
+// nowhere to go, none is applied. Messages that compaction moves are somewhere
+// already, whatever became of where they first went.
 func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {
 		for _, it := range items {
+			if it.rec.kind != kindMessage {
+				continue
+			}
 			for _, t := range it.rec.targets {
 				if _, err := x.resolve(t); err != nil {
 					return refuseGroup(x, items, err)
