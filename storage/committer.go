@@ -24,9 +24,9 @@ type request struct {
 	// settled is called once the index has come past the records, or never
 	// will: what was reserved for them is free again. May be nil.
 	settled func()
-	// seal begins a new segment, exchange a new index.db; such a request has no
-	// records.
-	seal, exchange bool
+	// seal begins a new segment, exchange a new index.db, settle a new sync
+	// point; such a request has no records.
+	seal, exchange, settle bool
 
 	logged chan struct{} // closed when the records are durable, or logErr says why not
 	logErr error
@@ -184,6 +184,12 @@ func (s *Store) writeIndex() {
 				continue
 			}
 			err = batch[0].err
+		case err == nil && batch[0].settle:
+			if err = s.safe.settle(s); errors.Is(err, ErrNoSpace) {
+				batch[0].err = err
+				batch[0].finish()
+				continue
+			}
 		case err == nil && len(batch[0].items) > 0:
 			err = s.indexBatch(batch)
 		}
