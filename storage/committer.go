@@ -89,7 +89,7 @@ func (s *Store) writeLog() {
 // writeBatch makes a batch durable. A full disk fails the batch alone; a
 // failure after which nobody knows what the disk holds stops the store.
 func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
-	if err := s.failure(); err != nil {
+	if err := s.failure(); err != nil || len(batch[0].items) == 0 && !batch[0].seal {
 		return buf, err
 	}
 	if s.seg.full() || batch[0].seal && s.seg.at.offset > segmentHeader {
