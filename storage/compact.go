@@ -368,6 +368,7 @@ func (s *Store) exchangeIndex() error {
 	if err != nil {
 		return fmt.Errorf("compact index: %w", err)
 	}
+	s.hook(dst)
 	err = bolt.Compact(dst, s.db, 4<<20)
 	if err = errors.Join(err, dst.Close()); err == nil {
 		err = s.syncFile(temp)

@@ -130,9 +130,7 @@ func (s *Store) openBolt(path string, hold bool) (err error) {
 	if s.db, err = bolt.Open(path, 0o600, &o); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
-	if h, ok := s.fs.(interface{ HookBolt(*bolt.DB) }); ok {
-		h.HookBolt(s.db)
-	}
+	s.hook(s.db)
 	if s.safe.file, err = os.Open(path); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
@@ -161,6 +159,14 @@ func (s *Store) openBolt(path string, hold bool) (err error) {
 		w.uint(formatVersion)
 		return index{tx, &txState{}}.put(bucketMeta, []byte("format"), w.b)
 	})
+}
+
+// hook lets a file system that wants to see what bbolt writes have the
+// database.
+func (s *Store) hook(db *bolt.DB) {
+	if h, ok := s.fs.(interface{ HookBolt(*bolt.DB) }); ok {
+		h.HookBolt(db)
+	}
 }
 
 // syncFile syncs a file that another process may have written.
