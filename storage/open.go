@@ -59,8 +59,12 @@ func (s *Store) openIndex() error {
 	exists := err == nil
 	_, merr := os.Stat(mark)
 	if exists && saved != nil && merr != nil {
-		err := rollBack(s.fs, path, saved)
-		if err == nil {
+		// The slot is written again: it may be one whose sync failed.
+		err := s.safe.put(s.safe.generation, saved)
+		if err != nil {
+			return err
+		}
+		if err = rollBack(s.fs, path, saved); err == nil {
 			err = s.openBolt(path, true)
 		}
 		if err == nil {
