@@ -209,6 +209,7 @@ func TestEveryOperationCountsAndCanFail(t *testing.T) {
 		}
 		for _, do := range []func() error{
 			func() error { return file.Truncate(4) },
+			func() error { return file.(interface{ Allocate(int64) error }).Allocate(9) },
 			file.Datasync,
 			func() error { return f.Link(a, b) },
 			func() error { return f.Rename(b, filepath.Join(dir, "c")) },
@@ -221,7 +222,7 @@ func TestEveryOperationCountsAndCanFail(t *testing.T) {
 		}
 		return nil
 	}
-	want := []Kind{Temp, Create, Write, Truncate, Datasync, Link, Rename, Remove, SyncDir}
+	want := []Kind{Temp, Create, Write, Truncate, Allocate, Datasync, Link, Rename, Remove, SyncDir}
 	for k := 1; ; k++ {
 		f, dir := newFS(t)
 		in := f.Inject(Fault{At: k, Err: unix.ENOSPC})

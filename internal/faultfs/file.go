@@ -118,6 +118,23 @@ func (f *file) Truncate(size int64) error {
 	return nil
 }
 
+// Allocate sets disk space aside, as the real files can: the file is longer,
+// and reads as zeros there.
+func (f *file) Allocate(size int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.beginLocked(Op{Kind: Allocate, Path: f.path, Offset: size}); err != nil {
+		return err
+	}
+	if err := unix.Fallocate(int(f.real.Fd()), 0, 0, size); err != nil {
+		return err
+	}
+	if f.ino != nil && size > f.ino.size {
+		f.ino.truncate(size)
+	}
+	return nil
+}
+
 // Datasync implements durable.File. The disk need not know.
 func (f *file) Datasync() error {
 	if _, err := f.real.Stat(); err != nil {

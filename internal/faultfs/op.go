@@ -19,6 +19,7 @@ const (
 	Create   Kind = "create"
 	Write    Kind = "write"
 	Truncate Kind = "truncate"
+	Allocate Kind = "allocate"
 	Datasync Kind = "datasync" // of bbolt too
 	Link     Kind = "link"
 	Rename   Kind = "rename"
@@ -32,7 +33,7 @@ const (
 type Op struct {
 	Kind   Kind
 	Path   string
-	Offset int64 // of Write, the size for Truncate
+	Offset int64 // of Write, the size for Truncate and Allocate
 	Length int   // of Write
 }
 
