@@ -31,8 +31,7 @@ func (s *Store) AppendStart(ctx context.Context, body Body, to Target) (wait fun
 	if err != nil {
 		return nil, err
 	}
-	if err := s.send(ctx, req); err != nil {
-		s.discard(req)
+	if err := s.submit(ctx, req); err != nil {
 		return nil, err
 	}
 	return func() (Appended, error) {
@@ -56,8 +55,7 @@ func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.send(ctx, req); err != nil {
-		s.discard(req)
+	if err := s.submit(ctx, req); err != nil {
 		return nil, err
 	}
 	<-req.done
@@ -87,8 +85,7 @@ func (s *Store) Deliver(ctx context.Context, body Body, to ...mail.AccountID) er
 	if err != nil {
 		return err
 	}
-	if err := s.send(ctx, req); err != nil {
-		s.discard(req)
+	if err := s.submit(ctx, req); err != nil {
 		return err
 	}
 	<-req.logged
@@ -98,13 +95,16 @@ func (s *Store) Deliver(ctx context.Context, body Body, to ...mail.AccountID) er
 	return nil
 }
 
-// failedAppend cleans up after a request that failed. What is in the log will
-// be indexed by the next start, so its files stay.
+// failedAppend cleans up after a request that failed. What is in the log, or
+// may be since nobody knows what a stopped store has written, will be indexed by
+// the next start, so its files stay.
 func (s *Store) failedAppend(req *request) error {
 	if req.logErr == nil {
 		return req.err
 	}
-	s.discard(req)
+	if s.failure() == nil {
+		s.discard(req)
+	}
 	return req.logErr
 }
 
@@ -149,6 +149,16 @@ func (s *Store) prepare(msgs []Incoming) (*request, error) {
 		req.items = append(req.items, it)
 	}
 	return req, nil
+}
+
+// submit sends messages to the log, or takes back all that was prepared.
+func (s *Store) submit(ctx context.Context, req *request) error {
+	err := s.send(ctx, req)
+	if err != nil {
+		s.discard(req)
+		req.settled()
+	}
+	return err
 }
 
 // discard removes what a request that will not be done has put on the disk.

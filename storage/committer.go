@@ -24,9 +24,9 @@ type request struct {
 	// settled is called once the index has come past the records, or never
 	// will: what was reserved for them is free again. May be nil.
 	settled func()
-	// seal begins a new segment, exchange a new index.db; such a request has no
-	// records.
-	seal, exchange bool
+	// seal begins a new segment, exchange a new index.db, settle a new sync
+	// point; such a request has no records.
+	seal, exchange, settle bool
 
 	logged chan struct{} // closed when the records are durable, or logErr says why not
 	logErr error
@@ -89,7 +89,7 @@ func (s *Store) writeLog() {
 // writeBatch makes a batch durable. A full disk fails the batch alone; a
 // failure after which nobody knows what the disk holds stops the store.
 func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
-	if err := s.failure(); err != nil {
+	if err := s.failure(); err != nil || len(batch[0].items) == 0 && !batch[0].seal {
 		return buf, err
 	}
 	if s.seg.full() || batch[0].seal && s.seg.at.offset > segmentHeader {
@@ -184,6 +184,12 @@ func (s *Store) writeIndex() {
 				continue
 			}
 			err = batch[0].err
+		case err == nil && batch[0].settle:
+			if err = s.safe.settle(s); errors.Is(err, ErrNoSpace) {
+				batch[0].err = err
+				batch[0].finish()
+				continue
+			}
 		case err == nil && len(batch[0].items) > 0:
 			err = s.indexBatch(batch)
 		}
@@ -275,12 +281,16 @@ func applyBatch(x index, batch []*request) error {
 	return x.state.fault
 }
 
-// applyGroup applies the records of one group; when a message of it has
-// nowhere to go, none is applied.
+// applyGroup applies the records of one group; when a new message of it has
+// nowhere to go, none is applied. Messages that compaction moves are somewhere
+// already, whatever became of where they first went.
 func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {
 		for _, it := range items {
+			if it.rec.kind != kindMessage {
+				continue
+			}
 			for _, t := range it.rec.targets {
 				if _, err := x.resolve(t); err != nil {
 					return refuseGroup(x, items, err)

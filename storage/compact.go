@@ -284,6 +284,11 @@ func (s *Store) removeSegments(ctx context.Context, dead []uint32, res *CompactR
 	if err := s.fs.SyncDir(s.seg.dir); err != nil {
 		return err
 	}
+	// The index of the next start may be that of the last sync point, and would
+	// be brought up to date from segments that go.
+	if err := s.control(ctx, &request{settle: true}); err != nil {
+		return err
+	}
 	for _, n := range dead {
 		if n >= at.segment {
 			continue
@@ -363,6 +368,7 @@ func (s *Store) exchangeIndex() error {
 	if err != nil {
 		return fmt.Errorf("compact index: %w", err)
 	}
+	s.hook(dst)
 	err = bolt.Compact(dst, s.db, 4<<20)
 	if err = errors.Join(err, dst.Close()); err == nil {
 		err = s.syncFile(temp)

@@ -3,7 +3,6 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -126,7 +125,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 	defer sr.f.Close()
 	if last {
 		// What replay puts in the index must not outlive its record.
-		if err := r.s.syncFile(filepath.Join(r.s.seg.dir, segmentName(n))); err != nil {
+		if err := r.s.seg.renew(n, max(from, sr.start)); err != nil {
 			return err
 		}
 	}

@@ -156,6 +156,53 @@ func (l *segmentLog) resume(n uint32, end int64, salt [8]byte) error {
 	return nil
 }
 
+// renew makes what another process has left in segment n, from a place on, as
+// durable as what this one writes. It is written again: where a sync of that
+// process failed, one of ours would succeed and prove nothing.
+func (l *segmentLog) renew(n uint32, from int64) (err error) {
+	f, err := l.fs.Open(filepath.Join(l.dir, segmentName(n)), os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("open segment: %w", err)
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+		if err != nil {
+			err = fmt.Errorf("renew segment %d: %w", n, err)
+		}
+	}()
+	size, err := f.Size()
+	if err != nil {
+		return err
+	}
+	if err := copyOnto(f, 0, min(size, segmentHeader)); err != nil {
+		return err
+	}
+	if err := copyOnto(f, from, size); err != nil {
+		return err
+	}
+	if err := f.Datasync(); err != nil {
+		return err
+	}
+	return l.fs.SyncDir(l.dir)
+}
+
+// copyOnto writes bytes of a file again.
+func copyOnto(f durable.File, from, to int64) error {
+	buf := make([]byte, max(min(to-from, copyChunk), 0))
+	for at := from; at < to; at += int64(len(buf)) {
+		buf = buf[:min(to-at, int64(len(buf)))]
+		if n, err := f.ReadAt(buf, at); n < len(buf) {
+			return err
+		}
+		if _, err := f.WriteAt(buf, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // item is a record with its body on the way to the log.
 type item struct {
 	rec  record

@@ -41,6 +41,7 @@ var testOnly = map[string]bool{
 	"storage/storagetest": true,
 	"internal/mailtest":   true,
 	"internal/archtest":   true,
+	"internal/faultfs":    true,
 }
 
 // outside names the trees that stand beside the layers: they drive the built
