@@ -24,9 +24,9 @@ type request struct {
 	// settled is called once the index has come past the records, or never
 	// will: what was reserved for them is free again. May be nil.
 	settled func()
-	// seal begins a new segment, exchange a new index.db; such a request has no
-	// records.
-	seal, exchange bool
+	// seal begins a new segment, settle makes the index durable as it is,
+	// exchange a new index.db; such a request has no records.
+	seal, settle, exchange bool
 
 	logged chan struct{} // closed when the records are durable, or logErr says why not
 	logErr error
@@ -184,6 +184,8 @@ func (s *Store) writeIndex() {
 				continue
 			}
 			err = batch[0].err
+		case err == nil && batch[0].settle:
+			err = s.safe.settle(s)
 		case err == nil && len(batch[0].items) > 0:
 			err = s.indexBatch(batch)
 		}

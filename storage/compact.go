@@ -283,6 +283,11 @@ func (s *Store) removeSegments(ctx context.Context, dead []uint32, res *CompactR
 	if err := s.fs.SyncDir(s.seg.dir); err != nil {
 		return err
 	}
+	// A start after a crash goes back to the last sync point and reads the log
+	// from there: it must lie behind what goes.
+	if err := s.control(ctx, &request{settle: true}); err != nil {
+		return err
+	}
 	for _, n := range dead {
 		if n >= at.segment {
 			continue
