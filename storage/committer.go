@@ -27,6 +27,8 @@ type request struct {
 	// seal begins a new segment, settle makes the index durable as it is,
 	// exchange a new index.db; such a request has no records.
 	seal, settle, exchange bool
+	start                  position // seal: of the new segment
+	seq                    uint64   // seal: of its first record
 
 	logged chan struct{} // closed when the records are durable, or logErr says why not
 	logErr error
@@ -96,6 +98,9 @@ func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
 		if err := s.seg.begin(s.seg.at.segment + 1); err != nil {
 			return buf, noSpace(err)
 		}
+	}
+	if batch[0].seal {
+		batch[0].start, batch[0].seq = s.seg.at, s.seq
 	}
 	seq := s.seq
 	s.number(batch)
@@ -186,6 +191,8 @@ func (s *Store) writeIndex() {
 			err = batch[0].err
 		case err == nil && batch[0].settle:
 			err = s.safe.settle(s)
+		case err == nil && batch[0].seal:
+			err = s.passSeal(batch[0])
 		case err == nil && len(batch[0].items) > 0:
 			err = s.indexBatch(batch)
 		}
@@ -206,6 +213,12 @@ func (s *Store) writeIndex() {
 			s.safe.advance(s)
 		}
 	}
+}
+
+// passSeal notes that the index knows all of the segments before the new one.
+func (s *Store) passSeal(r *request) (err error) {
+	defer s.guard(&err)()
+	return s.db.Update(func(tx *bolt.Tx) error { return index{tx, &txState{}}.putWatermark(r.start, r.seq) })
 }
 
 // indexBatch applies a batch that is in the log, however long the disk is

@@ -148,6 +148,29 @@ func countNew(before, after []string) (n int) {
 	return n
 }
 
+func TestCompactAllSealsTheSegmentWrittenTo(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), noHouse(storage.Options{})
+	s := storagetest.OpenDir(t, dir, o)
+	a := newAccount(t, s, 1)
+	fill(t, s, a, 1, 10)
+	expunge(t, s, a, 3)
+	res, err := s.Compact(t.Context(), storage.CompactOptions{All: true})
+	if err != nil || res.Segments != 1 {
+		t.Errorf("got %+v, %v, want one segment removed", res, err)
+	}
+	if got := files(t, dir, "*.seg"); !slices.Equal(got, []string{"000002.seg"}) {
+		t.Errorf("got segments %v, want the second alone", got)
+	}
+	for _, name := range files(t, dir, "*.seg") {
+		b, err := os.ReadFile(filepath.Join(dir, "mail", name))
+		if err != nil || strings.Contains(string(b), "line of 3\r") {
+			t.Errorf("%s still holds what was expunged (%v)", name, err)
+		}
+	}
+	sameAfter(t, s, dir, o, 1)
+}
+
 // TestCompactSurvivesACrashAtOnce copies the files of a store as a crash would
 // leave them, right after segments are gone.
 func TestCompactSurvivesACrashAtOnce(t *testing.T) {
