@@ -114,6 +114,25 @@ func TestDamagedCheckpointsFallBack(t *testing.T) {
 	}
 }
 
+func TestCheckFindsADamagedCheckpointAndTheNextReplacesIt(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), noHouse(storage.Options{})
+	s := storagetest.OpenDir(t, dir, o)
+	a := newAccount(t, s, 1)
+	fill(t, s, a, 1, 5)
+	checkpoint(t, s)
+	spoil(t, dir, files(t, dir, "*.ckp")[0])
+	if rep, err := s.Check(t.Context(), storage.CheckOptions{Bodies: true}); err != nil || len(rep.Problems) != 1 || !strings.HasPrefix(rep.Problems[0], "checkpoint ") {
+		t.Errorf("got %q, %v", rep.Problems, err)
+	}
+	fill(t, s, a, 6, 5)
+	checkpoint(t, s)
+	if got := files(t, dir, "*.ckp"); len(got) != 1 {
+		t.Errorf("got checkpoints %v, want the new one alone", got)
+	}
+	sameAfter(t, s, dir, o, 1)
+}
+
 // TestHoleInTheLogLosesOnlyItself flips a byte in the change of one sealed
 // record, and takes index and checkpoints away.
 func TestHoleInTheLogLosesOnlyItself(t *testing.T) {
