@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"mailstead/mail"
 )
@@ -127,4 +128,14 @@ func (s *Store) dropCheckpoints(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// NotedDamage is Damage, and what was found broken in the index since: that is
+// made again by the next Open.
+func (s *Store) NotedDamage() []string {
+	list := slices.Clone(s.damage)
+	if b, err := os.ReadFile(filepath.Join(s.dir, damagedMark)); err == nil {
+		list = append(list, "index, made again at the next start: "+strings.TrimSpace(string(b)))
+	}
+	return list
 }
