@@ -136,6 +136,7 @@ func (c *checker) rows() {
 		cur := c.x.tx.Bucket([]byte(bucket)).Cursor()
 		for k, v := cur.First(); k != nil; k, v = cur.Next() {
 			if _, ok := openRow(k, v); !ok {
+				_ = c.x.state.damaged(bucket, k) // the next start makes the index again
 				c.problem("index: a row of %s is damaged, key %x", bucket, k)
 			}
 		}

@@ -134,8 +134,18 @@ func (s *Store) dropCheckpoints(ctx context.Context) error {
 // made again by the next Open.
 func (s *Store) NotedDamage() []string {
 	list := slices.Clone(s.damage)
-	if b, err := os.ReadFile(filepath.Join(s.dir, damagedMark)); err == nil {
-		list = append(list, "index, made again at the next start: "+strings.TrimSpace(string(b)))
+	if note := DamageNote(s.dir); note != "" {
+		list = append(list, "index, made again at the next start: "+note)
 	}
 	return list
+}
+
+// DamageNote tells why the next Open of the store in dir will make its index
+// anew; empty when it will not, as far as is known.
+func DamageNote(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, damagedMark))
+	if err != nil {
+		return "" // also when it can't be read: Open will tell
+	}
+	return strings.TrimSpace(string(b))
 }

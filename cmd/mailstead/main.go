@@ -57,7 +57,14 @@ type verbs struct {
 	Mailbox struct {
 		List mailboxListVerb `cmd:"" help:"List the mailboxes of an account."`
 	} `cmd:"" help:"Mailboxes of an account."`
+	Undelete struct {
+		List    undeleteListVerb    `cmd:"" help:"List the expunged messages that can be brought back."`
+		Restore undeleteRestoreVerb `cmd:"" help:"Bring expunged messages back, with flags and dates; they get new UIDs."`
+		Purge   undeletePurgeVerb   `cmd:"" help:"Give expunged messages up before their time."`
+	} `cmd:"" help:"Messages that were expunged and are kept for a while."`
+	Compact compactVerb `cmd:"" help:"Give dead space back to the disk; mail goes on meanwhile. The server does so by itself, too."`
 	Check   checkVerb   `cmd:"" help:"Verify every invariant of accounts and mail, and every stored byte."`
+	Reindex reindexVerb `cmd:"" help:"Make the index again from the log; no server may run."`
 	Version versionVerb `cmd:"" help:"Print the version."`
 }
 
