@@ -419,3 +419,43 @@ func TestCompactExchangesTheIndex(t *testing.T) {
 	fill(t, s, a, 21, 3)
 	sameAfter(t, s, dir, o, 1)
 }
+
+// TestCompactMovesWhatWasDeliveredElsewhere compacts a message that was stored
+// in a mailbox, or an account, that is gone, together with others.
+func TestCompactMovesWhatWasDeliveredElsewhere(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), noHouse(storage.Options{})
+	s := storagetest.OpenDir(t, dir, o)
+	a, b := newAccount(t, s, 1), newAccount(t, s, 2)
+	if _, err := s.CreateMailbox(t.Context(), 1, "short-lived", ""); err != nil {
+		t.Fatal(err)
+	}
+	short := named(t, s, 1, "short-lived")
+	big := noise(aside, 1)
+	put(t, s, fillText(1), short)
+	put(t, s, fillText(2), b, a)
+	put(t, s, big, a)
+	fill(t, s, a, 3, 3)
+	if _, err := s.Move(t.Context(), short, storage.UIDs(1), a); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteMailbox(t.Context(), 1, "short-lived"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RemoveAccount(t.Context(), 2); err != nil {
+		t.Fatal(err)
+	}
+	if res, err := s.Compact(t.Context(), storage.CompactOptions{All: true}); err != nil || res.Kept != 0 || res.Segments != 1 {
+		t.Errorf("got %+v, %v, want one segment removed", res, err)
+	}
+	if got := read(t, s, a, 1); got != fillText(2) {
+		t.Errorf("got %q", got)
+	}
+	if got := read(t, s, a, 2); got != big {
+		t.Error("the big message is not what it was")
+	}
+	if got := read(t, s, a, 6); got != fillText(1) {
+		t.Errorf("got %q", got)
+	}
+	sameAfter(t, s, dir, o, 1)
+}
