@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mailstead/mail"
 	"mailstead/storage"
 	"mailstead/storage/storagetest"
 )
@@ -240,5 +241,74 @@ func TestReindexMakesTheIndexAnew(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "index.db.old")); err != nil {
 		t.Errorf("the old index is not kept: %v", err)
+	}
+}
+
+// TestSalvageRevivesWhatWasMoved takes away all but the segment that a
+// compaction has moved messages to.
+func TestSalvageRevivesWhatWasMoved(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), noHouse(storage.Options{SegmentSize: 10_000})
+	s := storagetest.OpenDir(t, dir, o)
+	a, b := newAccount(t, s, 1), newAccount(t, s, 2)
+	fill(t, s, a, 1, 30)
+	fill(t, s, b, 31, 3)
+	for u := storage.UID(1); u <= 30; u += 3 {
+		expunge(t, s, a, u, u+1)
+	}
+	if _, err := s.Compact(t.Context(), storage.CompactOptions{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dropIndex(t, dir, files(t, dir, "*.ckp")...)
+	o.Salvage = true
+	s = openDamaged(t, dir, o)
+	onlyDamage(t, s)
+	for id, want := range map[mail.AccountID]uint32{1: 10, 2: 3} {
+		ref := named(t, s, id, "INBOX")
+		if m, err := s.MailboxByID(ref); err != nil || m.Messages != want {
+			t.Errorf("account %d: got %d messages, %v, want %d", id, m.Messages, err, want)
+		}
+		for r, err := range s.Rows(ref, storage.UIDSet{{First: 1, Last: 1000}}, storage.ReadOptions{Message: true}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkFilled(t, s, ref, r)
+		}
+	}
+}
+
+// TestDamageDestroysNoBytes starts twice after the record of a big message was
+// damaged: its body stays on the disk for whoever wants to look.
+func TestDamageDestroysNoBytes(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), noHouse(storage.Options{SegmentSize: 10_000})
+	s := storagetest.OpenDir(t, dir, o)
+	a := newAccount(t, s, 1)
+	big := noise(aside, 1)
+	put(t, s, big, a)
+	fill(t, s, a, 1, 20)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damage(t, dir, "000001.seg", "noise")
+	dropIndex(t, dir)
+	for range 2 {
+		s = openDamaged(t, dir, o)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := files(t, dir, "big/*"); len(got) != 0 {
+		t.Errorf("got files %v among the store's", got)
+	}
+	list, err := filepath.Glob(filepath.Join(dir, "lost", "*.msg"))
+	if err != nil || len(list) != 1 {
+		t.Fatalf("lost: got %v, %v", list, err)
+	}
+	if b, err := os.ReadFile(list[0]); err != nil || !strings.HasSuffix(string(b), big) {
+		t.Errorf("the body is not in %s (%v)", list[0], err)
 	}
 }

@@ -296,8 +296,8 @@ func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {
 		for _, it := range items {
-			if it.rec.kind != kindMessage {
-				continue // a message that moves lies where it was put since
+			if it.rec.kind != kindMessage || it.rec.revive {
+				continue // where a moved message is, or what it needs made, is not told by its targets
 			}
 			for _, t := range it.rec.targets {
 				if _, err := x.resolve(t); err != nil {

@@ -293,7 +293,9 @@ func (r *replayer) flush() error {
 			return fmt.Errorf("replay log: %w", err)
 		}
 		r.s.removeAside(t.freed)
-		r.applied += n
+		for _, req := range r.pending[:n] {
+			r.applied += len(req.items)
+		}
 		r.pending = r.pending[n:]
 	}
 	r.pending = nil
