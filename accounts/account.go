@@ -205,32 +205,3 @@ func (db *DB) Quota(id mail.AccountID) int64 {
 	}
 	return 0
 }
-
-// Check gives what is wrong with the database; nothing when all invariants of
-// the package comment hold.
-func (db *DB) Check() (problems []string) {
-	v := db.current.Load()
-	for _, r := range v.accounts {
-		if r.ID >= v.next {
-			problems = append(problems, fmt.Sprintf("account %q: number %d is to be given out again", r.Address, r.ID))
-		}
-		if !knownHash(r.password) {
-			problems = append(problems, fmt.Sprintf("account %q: password record cannot be read", r.Address))
-		}
-		for _, a := range r.Addresses {
-			if err := v.local(a); err != nil {
-				problems = append(problems, fmt.Sprintf("account %q: %v", r.Address, err))
-			}
-			if v.addresses[a.Key()] != r.ID {
-				problems = append(problems, fmt.Sprintf("address %q belongs to two accounts", a))
-			}
-			if _, ok := v.aliases[a.Key()]; ok {
-				problems = append(problems, fmt.Sprintf("address %q is an alias too", a))
-			}
-		}
-	}
-	if err := v.stillLeads(db.detail); err != nil {
-		problems = append(problems, err.Error())
-	}
-	return problems
-}

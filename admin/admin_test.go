@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -43,7 +44,7 @@ func start(t *testing.T, socket bool) *suite {
 			t.Error(err)
 		}
 	})
-	s.store = storagetest.OpenDir(t, s.dir, storage.Options{Quota: s.db.Quota})
+	s.store = storagetest.OpenDir(t, s.dir, storage.Options{Quota: s.db.Quota, KeepExpunged: time.Hour, Housekeeping: -1})
 	s.service = admin.New(admin.Options{Accounts: s.db, Store: s.store, DataDir: s.dir, DefaultQuota: 7 << 20, Version: "v1"})
 	if !socket {
 		s.Client = admin.InProcess(s.service)

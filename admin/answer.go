@@ -57,6 +57,8 @@ type Status struct {
 	Messages  int64             `json:"messages"`
 	Bytes     int64             `json:"bytes"` // of messages; one that several hold counts for each
 	DiskFree  int64             `json:"disk_free"`
+	Space     Space             `json:"space"`
+	Damage    []string          `json:"damage,omitempty"` // of the store, found by its start or since
 }
 
 // AccountQuery names an account and what to do to it; each operation says which
@@ -100,4 +102,15 @@ type CheckReport struct {
 	Messages  int64    `json:"messages"`
 	Bodies    int64    `json:"bodies"`
 	Problems  []string `json:"problems"`
+	// Damaged are those of Problems that are about one message.
+	Damaged []DamagedMessage `json:"damaged,omitempty"`
+}
+
+// DamagedMessage is a message whose body is damaged or gone.
+type DamagedMessage struct {
+	Account  string `json:"account"`
+	Mailbox  string `json:"mailbox"`
+	UID      uint32 `json:"uid"`
+	Expunged bool   `json:"expunged,omitempty"` // it could only be brought back
+	Reason   string `json:"reason"`
 }

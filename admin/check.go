@@ -17,6 +17,9 @@ func (s *Service) Check(ctx context.Context, q CheckQuery, progress func(CheckPr
 		return out, err
 	}
 	out.Problems = append(out.Problems, rep.Problems...)
+	for _, d := range rep.Damaged {
+		out.Damaged = append(out.Damaged, DamagedMessage{d.Name, d.Mailbox, uint32(d.UID), d.Expunged, d.Reason})
+	}
 	out.Problems = append(out.Problems, s.o.Accounts.Check()...)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -336,5 +336,7 @@ func (s *Service) Status(ctx context.Context, _ struct{}) (Status, error) {
 		return st, fmt.Errorf("look for free space: %w", err)
 	}
 	st.DiskFree = int64(fs.Bavail) * fs.Bsize
-	return st, nil
+	st.Damage = s.o.Store.NotedDamage()
+	st.Space, err = s.Space(ctx, struct{}{})
+	return st, err
 }

@@ -59,6 +59,9 @@ type Options struct {
 	// Housekeeping is how often the store looks whether there is dead space to
 	// give back, or something to give up; 0 means ten minutes, negative never.
 	Housekeeping time.Duration
+	// Progress is called now and then while Open reads the log or a checkpoint;
+	// may be nil.
+	Progress func(Progress)
 	// FS is the file system; nil means the real one.
 	FS durable.FS
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mailstead/mail"
 )
@@ -24,7 +25,8 @@ type CheckOptions struct {
 // Report is what Check found.
 type Report struct {
 	Accounts, Mailboxes, Messages, Bodies int64
-	Problems                              []string
+	Problems                              []string         // all of them, for people
+	Damaged                               []DamagedMessage // those of Problems that are about one message
 }
 
 // checker gathers the sums the invariants speak of.
@@ -84,6 +86,7 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 	if err != nil || !o.Bodies {
 		return rep, err
 	}
+	bad := map[BlobID]error{}
 	for i, id := range blobs {
 		if o.Progress != nil && i%256 == 0 {
 			o.Progress(int64(i), int64(len(blobs)))
@@ -91,11 +94,20 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 		if err := ctx.Err(); err != nil {
 			return rep, err
 		}
-		if err := s.verify(id); err != nil && !errors.Is(err, ErrNoMessage) {
-			rep.Problems = append(rep.Problems, err.Error())
+		if err := s.verify(id); err != nil && !errors.Is(err, ErrNoMessage) && len(bad) < maxProblems {
+			bad[id] = err
 		}
 	}
-	return rep, nil
+	if err := s.nameDamaged(bad, &rep); err != nil {
+		return rep, err
+	}
+	damaged, err := s.damagedCheckpoints(ctx)
+	for _, d := range damaged {
+		if !slices.Contains(rep.Problems, d.err.Error()) { // Open may have met it
+			rep.Problems = append(rep.Problems, d.err.Error())
+		}
+	}
+	return rep, err
 }
 
 // verify reads a body anew, whatever is remembered of it.
@@ -124,6 +136,7 @@ func (c *checker) rows() {
 		cur := c.x.tx.Bucket([]byte(bucket)).Cursor()
 		for k, v := cur.First(); k != nil; k, v = cur.Next() {
 			if _, ok := openRow(k, v); !ok {
+				_ = c.x.state.damaged(bucket, k) // the next start makes the index again
 				c.problem("index: a row of %s is damaged, key %x", bucket, k)
 			}
 		}

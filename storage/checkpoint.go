@@ -93,7 +93,10 @@ func (w *checkpointWriter) write(b []byte) error {
 func (s *Store) Checkpoint(ctx context.Context) error {
 	s.housekeeping.Lock()
 	defer s.housekeeping.Unlock()
-	return s.checkpoint(ctx)
+	if err := s.checkpoint(ctx); err != nil {
+		return err
+	}
+	return s.dropCheckpoints(ctx)
 }
 
 // checkpoint is Checkpoint for who has the housekeeping.
@@ -216,7 +219,12 @@ func (s *Store) loadCheckpoint() error {
 			s.log.Error("checkpoint damaged", "err", err)
 			continue
 		}
-		_, err = s.readCheckpoint(seq, s.putRows)
+		done := 0
+		_, err = s.readCheckpoint(seq, func(list []checkpointRow) error {
+			done += len(list)
+			s.progress(Progress{File: checkpointName(seq), Records: int64(done), Done: int64(done), Total: int64(rows)})
+			return s.putRows(list)
+		})
 		if err == nil {
 			s.log.Info("checkpoint loaded", "seq", seq, "rows", rows)
 		}

@@ -24,9 +24,11 @@ type request struct {
 	// settled is called once the index has come past the records, or never
 	// will: what was reserved for them is free again. May be nil.
 	settled func()
-	// seal begins a new segment, exchange a new index.db, settle a new sync
-	// point; such a request has no records.
-	seal, exchange, settle bool
+	// seal begins a new segment, settle makes the index durable as it is,
+	// exchange a new index.db; such a request has no records.
+	seal, settle, exchange bool
+	start                  position // seal: of the new segment
+	seq                    uint64   // seal: of its first record
 
 	logged chan struct{} // closed when the records are durable, or logErr says why not
 	logErr error
@@ -96,6 +98,9 @@ func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
 		if err := s.seg.begin(s.seg.at.segment + 1); err != nil {
 			return buf, noSpace(err)
 		}
+	}
+	if batch[0].seal {
+		batch[0].start, batch[0].seq = s.seg.at, s.seq
 	}
 	seq := s.seq
 	s.number(batch)
@@ -190,6 +195,8 @@ func (s *Store) writeIndex() {
 				batch[0].finish()
 				continue
 			}
+		case err == nil && batch[0].seal:
+			err = s.passSeal(batch[0])
 		case err == nil && len(batch[0].items) > 0:
 			err = s.indexBatch(batch)
 		}
@@ -210,6 +217,12 @@ func (s *Store) writeIndex() {
 			s.safe.advance(s)
 		}
 	}
+}
+
+// passSeal notes that the index knows all of the segments before the new one.
+func (s *Store) passSeal(r *request) (err error) {
+	defer s.guard(&err)()
+	return s.db.Update(func(tx *bolt.Tx) error { return index{tx, &txState{}}.putWatermark(r.start, r.seq) })
 }
 
 // indexBatch applies a batch that is in the log, however long the disk is
@@ -288,8 +301,8 @@ func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {
 		for _, it := range items {
-			if it.rec.kind != kindMessage {
-				continue
+			if it.rec.kind != kindMessage || it.rec.revive {
+				continue // where a moved message is, or what it needs made, is not told by its targets
 			}
 			for _, t := range it.rec.targets {
 				if _, err := x.resolve(t); err != nil {

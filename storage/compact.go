@@ -85,14 +85,21 @@ type segmentUse struct {
 	bytes, live int64
 }
 
+func decodeUse(k, v []byte) segmentUse {
+	d := rowReader{b: v}
+	return segmentUse{number: be32(k), bytes: d.int(), live: d.int()}
+}
+
+// worth tells whether a segment is sealed and half dead at least.
+func (u segmentUse) worth(at position) bool { return u.number < at.segment && u.live <= u.bytes/2 }
+
 // deadSegments lists the sealed segments that are worth compacting.
 func (s *Store) deadSegments(all bool) (list []segmentUse, total int64, err error) {
 	err = s.view(func(x index) error {
 		at, _, _ := x.watermark()
 		for k, v := range x.scan(bucketSeg, nil) {
-			d := rowReader{b: v}
-			u := segmentUse{number: be32(k), bytes: d.int(), live: d.int()}
-			if u.number < at.segment && (u.live <= u.bytes/2 || all && u.live < u.bytes) {
+			u := decodeUse(k, v)
+			if u.worth(at) || all && u.number < at.segment && u.live < u.bytes {
 				list = append(list, u)
 				total += u.bytes
 			}
@@ -284,8 +291,8 @@ func (s *Store) removeSegments(ctx context.Context, dead []uint32, res *CompactR
 	if err := s.fs.SyncDir(s.seg.dir); err != nil {
 		return err
 	}
-	// The index of the next start may be that of the last sync point, and would
-	// be brought up to date from segments that go.
+	// A start after a crash goes back to the last sync point and reads the log
+	// from there: it must lie behind what goes.
 	if err := s.control(ctx, &request{settle: true}); err != nil {
 		return err
 	}
@@ -347,6 +354,9 @@ func (s *Store) compactIndex(ctx context.Context, all bool, res *CompactResult) 
 func (s *Store) indexSize() (size, free int64) {
 	s.dbMu.RLock()
 	defer s.dbMu.RUnlock()
+	if s.db == nil {
+		return 0, 0
+	}
 	page := int64(s.db.Info().PageSize)
 	if info, err := s.safe.file.Stat(); err == nil {
 		size = info.Size()

@@ -139,14 +139,36 @@ func (s *Store) tidy() error {
 	if err != nil {
 		return err
 	}
-	names = append(names, "checkpoint.tmp", "../index.db.tmp")
 	if len(s.damage) > 0 {
-		return nil
+		return s.putAside(names)
 	}
+	names = append(names, "checkpoint.tmp", "../index.db.tmp")
 	for _, name := range names {
 		if err := s.fs.Remove(filepath.Join(s.seg.dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove left-over file: %w", err)
 		}
 	}
 	return nil
+}
+
+// lostDir is where files go that nothing refers to, when the log was damaged:
+// the reference may be what was lost.
+const lostDir = "lost"
+
+// putAside moves files of the log's directory to lostDir.
+func (s *Store) putAside(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	lost := filepath.Join(s.dir, lostDir)
+	if err := os.MkdirAll(lost, 0o700); err != nil {
+		return fmt.Errorf("put left-over files aside: %w", err)
+	}
+	for _, name := range names {
+		s.log.Warn("file put aside", "name", name, "dir", lost)
+		if err := s.fs.Rename(filepath.Join(s.seg.dir, name), filepath.Join(lost, filepath.Base(name))); err != nil {
+			return fmt.Errorf("put left-over file aside: %w", err)
+		}
+	}
+	return s.fs.SyncDir(lost)
 }

@@ -38,7 +38,7 @@ func (s *Store) replay() error {
 	if known && at.segment > last {
 		return fmt.Errorf("segment %d is missing: %w", at.segment, errDamagedLog)
 	}
-	r := &replayer{s: s, next: seq, end: at}
+	r := &replayer{s: s, next: seq, end: at, total: s.logAhead(list, at)}
 	for i, n := range list {
 		if n < at.segment {
 			continue
@@ -62,6 +62,7 @@ func (s *Store) replay() error {
 	if err := r.finish(); err != nil {
 		return err
 	}
+	s.progress(Progress{File: segmentName(last), Records: int64(r.applied), Done: r.total, Total: r.total})
 	if known && at.segment == last && r.end.offset < at.offset {
 		return fmt.Errorf("segment %d is shorter than the index knows: %w", last, errDamagedLog)
 	}
@@ -99,6 +100,8 @@ type replayer struct {
 	applied int
 	damage  []string
 	salvage *salvage // after the first hole
+
+	read, total int64 // bytes, of segments done and of all
 
 	stub bool // the last segment has not even a whole header
 	v1   bool // the last segment is of the old format
@@ -151,7 +154,12 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 		r.describe(&fd.rec, fd.rec.loc(fd.pos, fd.head.length+fd.head.metaLen))
 		r.take(&fd)
 		at = fd.end()
+		if fd.rec.seq%progressEvery == 0 {
+			r.progress(sr, at-from)
+		}
 	}
+	r.progress(sr, sr.size-from)
+	r.read += sr.size - from
 	return r.tail(sr, last)
 }
 
@@ -315,7 +323,9 @@ func (r *replayer) flush() error {
 			return fmt.Errorf("replay log: %w", err)
 		}
 		r.s.removeAside(t.freed)
-		r.applied += n
+		for _, req := range r.pending[:n] {
+			r.applied += len(req.items)
+		}
 		r.pending = r.pending[n:]
 	}
 	r.pending = nil

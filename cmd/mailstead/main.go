@@ -58,9 +58,16 @@ type verbs struct {
 	Mailbox struct {
 		List mailboxListVerb `cmd:"" help:"List the mailboxes of an account."`
 	} `cmd:"" help:"Mailboxes of an account."`
-	Import  importVerb  `cmd:"" help:"Copy mail from a Maildir, mbox or .eml files into an account; what is there already is left alone."`
-	Export  exportVerb  `cmd:"" help:"Copy the mail of an account into a Maildir or mbox files."`
+	Import   importVerb `cmd:"" help:"Copy mail from a Maildir, mbox or .eml files into an account; what is there already is left alone."`
+	Export   exportVerb `cmd:"" help:"Copy the mail of an account into a Maildir or mbox files."`
+	Undelete struct {
+		List    undeleteListVerb    `cmd:"" help:"List the expunged messages that can be brought back."`
+		Restore undeleteRestoreVerb `cmd:"" help:"Bring expunged messages back, with flags and dates; they get new UIDs."`
+		Purge   undeletePurgeVerb   `cmd:"" help:"Give expunged messages up before their time."`
+	} `cmd:"" help:"Messages that were expunged and are kept for a while."`
+	Compact compactVerb `cmd:"" help:"Give dead space back to the disk; mail goes on meanwhile. The server does so by itself, too."`
 	Check   checkVerb   `cmd:"" help:"Verify every invariant of accounts and mail, and every stored byte."`
+	Reindex reindexVerb `cmd:"" help:"Make the index again from the log; no server may run."`
 	Version versionVerb `cmd:"" help:"Print the version."`
 }
 

@@ -40,20 +40,18 @@ func findConfig(asked string) (string, error) {
 	return "", &hinted{fmt.Errorf("find a configuration: %w", fs.ErrNotExist), "say --config FILE or --dir DIR, or make one with: mailstead quickstart you@example.org --dir DIR"}
 }
 
-// where gives the data directory and the default quota of new accounts.
-func (r reach) where() (dir string, quota int64, err error) {
+// where gives the configuration; of a data directory alone, the defaults.
+func (r reach) where() (*config.Config, error) {
 	if r.Dir != "" {
-		return r.Dir, 0, nil
+		c := config.Default()
+		c.DataDir = r.Dir
+		return &c, nil
 	}
 	path, err := findConfig(r.Config)
 	if err != nil {
-		return "", 0, err
+		return nil, err
 	}
-	c, err := config.Load(path)
-	if err != nil {
-		return "", 0, err
-	}
-	return c.DataDir, int64(c.Accounts.DefaultQuota), nil
+	return config.Load(path)
 }
 
 // connectTries is how often connect looks for a server that holds the files but
@@ -62,29 +60,31 @@ const connectTries = 5
 
 // connect gives a client of the running server, or of the files.
 func (r reach) connect(ctx context.Context) (c *admin.Client, end func() error, err error) {
-	dir, quota, err := r.where()
+	conf, err := r.where()
 	if err != nil {
 		return nil, nil, err
 	}
 	for range connectTries {
-		c, err := admin.Dial(ctx, filepath.Join(dir, config.SocketName))
+		c, err := admin.Dial(ctx, conf.Socket())
 		if err == nil {
 			return c, c.Close, nil
 		}
 		if !errors.Is(err, admin.ErrNotRunning) {
 			return nil, nil, err
 		}
-		c, end, err = r.open(dir, quota)
+		c, end, err = r.openFiles(conf, func(*storage.Options) {})
 		if !errors.Is(err, errMute) {
 			return c, end, err
 		}
 	}
-	_, _, err = r.open(dir, quota)
+	_, _, err = r.openFiles(conf, func(*storage.Options) {})
 	return nil, nil, err
 }
 
-// open gives a client of the files.
-func (r reach) open(dir string, quota int64) (*admin.Client, func() error, error) {
+// openFiles gives a client of the files, which no server may have open. adjust
+// may change how the store is opened.
+func (r reach) openFiles(conf *config.Config, adjust func(*storage.Options)) (*admin.Client, func() error, error) {
+	dir := conf.DataDir
 	if _, err := os.Stat(filepath.Join(dir, accountsFile)); err != nil {
 		return nil, nil, &hinted{fmt.Errorf("%q %w", dir, errNoData), "mailstead quickstart makes some"}
 	}
@@ -92,11 +92,13 @@ func (r reach) open(dir string, quota int64) (*admin.Client, func() error, error
 	if err != nil {
 		return nil, nil, muted(err, accounts.ErrLocked)
 	}
-	store, err := storage.Open(dir, storage.Options{Quota: db.Quota})
+	o := storageOptions(conf, db, nil)
+	adjust(&o)
+	store, err := storage.Open(dir, o)
 	if err != nil {
 		return nil, nil, errors.Join(muted(err, storage.ErrLocked), db.Close())
 	}
-	c := admin.InProcess(admin.New(admin.Options{Accounts: db, Store: store, DataDir: dir, DefaultQuota: quota, Version: version()}))
+	c := admin.InProcess(admin.New(admin.Options{Accounts: db, Store: store, DataDir: dir, DefaultQuota: int64(conf.Accounts.DefaultQuota), Version: version()}))
 	return c, func() error { return errors.Join(c.Close(), store.Close(), db.Close()) }, nil
 }
 

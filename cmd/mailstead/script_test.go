@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exit": cmdExit, "serve": cmdServe, "reload": cmdReload, "log": cmdLog, "stop": cmdStop,
+			"fill": cmdFill, "expunge": cmdExpunge, "spoil": cmdSpoil,
 		},
 	})
 }

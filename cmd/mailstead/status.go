@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
-
-	"golang.org/x/term"
 
 	"mailstead/admin"
 )
@@ -35,6 +32,10 @@ func (v *statusVerb) Run(std streams) error {
 		}
 		fmt.Fprintf(w, "version\t%s\ndata\t%s, %s free\ndomains\t%d\naccounts\t%d\naliases\t%d\nmessages\t%d, %s\n", s.Version, s.DataDir, bytesText(s.DiskFree), s.Domains, s.Accounts, s.Aliases,
 			s.Messages, bytesText(s.Bytes))
+		tellSpace(w, s.Space)
+		for _, d := range s.Damage {
+			fmt.Fprintf(w, "damage\t%s\n", d)
+		}
 	})
 	if err == nil && !s.Running {
 		return errNotRunning
@@ -44,7 +45,8 @@ func (v *statusVerb) Run(std streams) error {
 
 // checkVerb is mailstead check.
 type checkVerb struct {
-	Quick bool `help:"Look at the index alone, do not read the messages."`
+	Quick  bool `help:"Look at the index alone, do not read the messages."`
+	Repair bool `help:"Make again what can be made again, the index above all, and say what is lost. No server may run."`
 	reach
 }
 
@@ -52,43 +54,40 @@ type checkVerb struct {
 var errProblems = errors.New("there are problems")
 
 // Run is called by kong.
-func (v *checkVerb) Run(std streams) (err error) {
-	ctx := context.Background()
-	c, end, err := v.connect(ctx)
-	if err != nil {
-		return err
+func (v *checkVerb) Run(std streams) error {
+	if v.Repair {
+		return v.repair(std)
 	}
-	defer func() { err = errors.Join(err, end()) }()
-	show := progressOn(std)
-	rep, err := c.Check(ctx, admin.CheckQuery{Bodies: !v.Quick}, func(p admin.CheckProgress) { show(p.Done, p.Total) })
-	show(0, 0)
-	if err != nil {
-		return err
-	}
-	err = v.tell(std, rep, func(w *tabwriter.Writer) {
-		for _, p := range rep.Problems {
-			fmt.Fprintln(w, p)
+	return v.long(func(ctx context.Context, c *admin.Client) error {
+		rep, err := v.watch(ctx, std, c)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(w, "%d accounts, %d mailboxes, %d messages, %d bodies, %d problems\n", rep.Accounts, rep.Mailboxes, rep.Messages, rep.Bodies, len(rep.Problems))
+		err = v.tell(std, rep, func(w *tabwriter.Writer) {
+			for _, p := range rep.Problems {
+				fmt.Fprintln(w, p)
+			}
+			tellCheck(w, rep)
+		})
+		if err == nil && len(rep.Problems) > 0 {
+			return errProblems
+		}
+		return err
 	})
-	if err == nil && len(rep.Problems) > 0 {
-		return errProblems
-	}
-	return err
 }
 
-// progressOn gives what shows progress on a terminal, and nothing elsewhere;
-// 0 of 0 wipes it away.
-func progressOn(std streams) func(done, total int64) {
-	f, ok := std.err.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return func(int64, int64) {}
-	}
-	return func(done, total int64) {
-		if total == 0 {
-			fmt.Fprint(f, "\r\x1b[K")
-			return
-		}
-		fmt.Fprintf(f, "\r%d of %d (%d %%)", done, total, 100*done/total)
-	}
+// watch runs a check and shows how far it is.
+func (v *checkVerb) watch(ctx context.Context, std streams, c *admin.Client) (admin.CheckReport, error) {
+	show := newProgress(std)
+	defer show.end()
+	return c.Check(ctx, admin.CheckQuery{Bodies: !v.Quick}, func(p admin.CheckProgress) {
+		show.show(func() string {
+			return fmt.Sprintf("%d of %d messages read (%d %%)", p.Done, p.Total, percent(p.Done, p.Total))
+		})
+	})
+}
+
+// tellCheck prints the sums of a check.
+func tellCheck(w *tabwriter.Writer, rep admin.CheckReport) {
+	fmt.Fprintf(w, "%d accounts, %d mailboxes, %d messages, %d bodies, %d problems\n", rep.Accounts, rep.Mailboxes, rep.Messages, rep.Bodies, len(rep.Problems))
 }

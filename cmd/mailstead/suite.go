@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"mailstead/accounts"
 	"mailstead/admin"
@@ -67,17 +68,23 @@ func open(c *config.Config, log *slog.Logger, level *slog.LevelVar) (_ *suite, e
 	if u.accounts, err = accounts.Open(filepath.Join(c.DataDir, accountsFile), o); err != nil {
 		return nil, err
 	}
-	minFree := int64(c.Storage.MinFree)
-	if minFree == 0 {
-		minFree = -1
-	}
-	if u.store, err = storage.Open(c.DataDir, storage.Options{Logger: log, Quota: u.accounts.Quota, MinFree: minFree, SegmentSize: int64(c.Storage.SegmentSize)}); err != nil {
+	if u.store, err = storage.Open(c.DataDir, storageOptions(c, u.accounts, log)); err != nil {
 		return nil, errors.Join(err, u.accounts.Close())
 	}
 	u.service = admin.New(admin.Options{Accounts: u.accounts, Store: u.store, DataDir: c.DataDir, DefaultQuota: int64(c.Accounts.DefaultQuota), Version: version(),
 		Listening: u.listening, Logger: log})
 	u.admin = admin.NewServer(u.service)
 	return u, nil
+}
+
+// storageOptions are the store's as the configuration has them.
+func storageOptions(c *config.Config, db *accounts.DB, log *slog.Logger) storage.Options {
+	o := storage.Options{Logger: log, Quota: db.Quota, MinFree: int64(c.Storage.MinFree), SegmentSize: int64(c.Storage.SegmentSize),
+		KeepExpunged: time.Duration(c.Storage.KeepExpunged), Compress: c.Storage.Compression == "zstd"}
+	if o.MinFree == 0 {
+		o.MinFree = -1
+	}
+	return o
 }
 
 // start listens on every port and on the control socket.

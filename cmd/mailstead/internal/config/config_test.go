@@ -107,7 +107,7 @@ x = 1
 level = "loud"
 format = true
 `, `c:5: colour: no such key
-c:6: shutdown_grace: must be a length of time like "30s" or "5m" (got "soon")
+c:6: shutdown_grace: must be a length of time like "30s", "5m" or "14d" (got "soon")
 c:9: smtp.max_recipients: must be 100 to 10000 (got 99)
 c:10: smtp.max_message_size: must be a size like "50MiB", "2GiB" or "0" (got "5 apples")
 c:11: smtp.Listen: no such key; did you mean "listen"?
@@ -123,6 +123,8 @@ c:6: smtp.listen: host must be an IP address of this machine, or empty for all (
 c:6: smtp.listen: port must be 0 to 65535 (got ":70000")`},
 		{"table", needed + "log = 3\n[accounts]\ndetail_separator = \"++\"\n", "c:5: log: is a table, write [log]\nc:7: accounts.detail_separator: must be one of + - . _ = #, or \"none\" (got \"++\")"},
 		{"host", strings.Replace(needed, "mx.example.org", "192.0.2.1", 1), `c:1: hostname: must be a DNS name like "mail.example.org", in ASCII (got "192.0.2.1")`},
+		{"storage", needed + "[storage]\nkeep_expunged = \"3651d\"\ncompression = \"gzip\"\n", "c:6: storage.keep_expunged: must be 0s to 3650d (got 3651d)\n" +
+			`c:7: storage.compression: must be one of none, zstd (got "gzip")`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,6 +154,24 @@ func TestSize(t *testing.T) {
 	for _, s := range []string{"", "MiB", "-1", "1.5MiB", "9223372036854775807KiB", "1XB"} {
 		if got, err := ParseSize(s); err == nil {
 			t.Errorf("%q: got %d, want an error", s, got)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]time.Duration{"0": 0, "30s": 30 * time.Second, "1h30m": 90 * time.Minute, "14d": 14 * day, "1d": day, "1d12h": 36 * time.Hour, "0d": 0} {
+		got, err := ParseDuration(s)
+		if err != nil || time.Duration(got) != want {
+			t.Errorf("%q: got %v, %v, want %v", s, got, err, want)
+		}
+		if back, err := ParseDuration(got.String()); err != nil || back != got {
+			t.Errorf("%q written as %q: got %v, %v", s, got, back, err)
+		}
+	}
+	for _, s := range []string{"", "d", "-1d", "1.5d", "1d-2h", "1d 2h", "99999999d", "60000d2000000h", "1w", "soon"} {
+		if got, err := ParseDuration(s); err == nil {
+			t.Errorf("%q: got %v, want an error", s, got)
 		}
 	}
 }

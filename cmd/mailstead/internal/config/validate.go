@@ -19,6 +19,8 @@ const (
 	maxRecipients  = 10000
 	minRecipients  = 100 // RFC 5321 §4.5.3.1.8
 	maxConnections = 1000000
+
+	maxKeepExpunged = 3650 * day
 )
 
 // validate reports every value that cannot work.
@@ -55,6 +57,8 @@ func (d *decoder) validate(c *Config) {
 	d.separator(c.Accounts.DetailSeparator)
 	d.number("accounts.hash_parallel", c.Accounts.HashParallel, 0, 1024)
 	d.size("storage.segment_size", c.Storage.SegmentSize, minSegmentSize, maxSegmentSize)
+	d.duration("storage.keep_expunged", c.Storage.KeepExpunged, 0, maxKeepExpunged)
+	d.oneOf("storage.compression", c.Storage.Compression, "none", "zstd")
 }
 
 // has tells whether a key already has a problem: one is enough.

@@ -12,7 +12,7 @@ import (
 // Size is a number of bytes, written "50MiB".
 type Size int64
 
-// Duration is a length of time, written "30s", "5m" or "1h30m".
+// Duration is a length of time, written "30s", "5m", "1h30m" or "14d".
 type Duration time.Duration
 
 // sizeUnits are tried in this order.
@@ -62,18 +62,40 @@ func (s *Size) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Duration) UnmarshalText(b []byte) error {
-	v, err := time.ParseDuration(string(b))
-	if err != nil {
-		return fmt.Errorf(`must be a length of time like "30s" or "5m" (got %q)`, b)
+// day is the unit "d", which the time package does not have.
+const day = 24 * time.Hour
+
+var errDuration = errors.New(`must be a length of time like "30s", "5m" or "14d"`)
+
+// ParseDuration reads a length of time as time.ParseDuration does, with whole
+// days in front: "14d", "1d12h".
+func ParseDuration(s string) (Duration, error) {
+	number, rest, days := strings.Cut(s, "d")
+	if !days {
+		number, rest = "0", s
+	} else if rest == "" {
+		rest = "0"
 	}
-	*d = Duration(v)
-	return nil
+	n, err := strconv.ParseUint(number, 10, 16)
+	v, rerr := time.ParseDuration(rest)
+	sum := time.Duration(n)*day + v
+	if err != nil || rerr != nil || n > 0 && (v < 0 || sum < 0) {
+		return 0, fmt.Errorf("%w (got %q)", errDuration, s)
+	}
+	return Duration(sum), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) (err error) {
+	*d, err = ParseDuration(string(b))
+	return err
 }
 
 // String writes the duration as a config file would.
 func (d Duration) String() string {
+	if v := time.Duration(d); v >= 2*day && v%day == 0 {
+		return strconv.FormatInt(int64(v/day), 10) + "d"
+	}
 	s := time.Duration(d).String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
