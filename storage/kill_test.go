@@ -18,14 +18,17 @@ import (
 
 const killDir = "MAILSTEAD_TEST_KILL_DIR"
 
-// TestMain runs the child of TestKillLosesNothing when asked to.
+// TestMain runs a child of TestKillLosesNothing or of the tests of bit rot when
+// asked to.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(killDir); dir != "" {
-		if err := killChild(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+	for name, child := range map[string]func(string) error{killDir: killChild, rotFile: rotChild} {
+		if arg := os.Getenv(name); arg != "" {
+			if err := child(arg); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	if err := setModelChecks(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
