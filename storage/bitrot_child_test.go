@@ -64,7 +64,7 @@ func rotChild(path string) error {
 			return err
 		}
 		if job.Rebuild {
-			for _, file := range []string{"index.db", "index.snap"} {
+			for _, file := range []string{"index.db", "index.meta"} {
 				if err := os.RemoveAll(filepath.Join(dir, file)); err != nil {
 					return err
 				}

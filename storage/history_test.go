@@ -70,7 +70,7 @@ func linearizable(t *testing.T, seed uint64) {
 	h := &historian{start: time.Now()}
 	for phase := range historyPhases {
 		if phase == 2 {
-			for _, file := range []string{"index.db", "index.snap"} {
+			for _, file := range []string{"index.db", "index.meta"} {
 				if err := os.RemoveAll(filepath.Join(dir, file)); err != nil {
 					t.Fatal(err)
 				}

@@ -125,7 +125,7 @@ func subject(text string) string {
 
 func compareRow(t *rapid.T, b *modelMailbox, m *modelMessage, got storage.Row) {
 	want := storage.Row{UID: m.uid, ModSeq: m.modseq, Flags: m.flags, Keywords: m.keywords, InternalDate: m.date, SaveDate: m.saved, Size: m.size(), Blob: m.blob, Thread: m.thread}
-	if d := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(storage.Row{}, "Message")); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(storage.Row{}, "Message"), cmpopts.IgnoreUnexported(storage.Row{})); d != "" {
 		t.Fatalf("%q: UID %d (-want +got):\n%s", b.name, m.uid, d)
 	}
 	_, zone := got.InternalDate.Zone()

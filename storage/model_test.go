@@ -113,7 +113,7 @@ func (h *machine) shut(t *rapid.T) {
 func (h *machine) reopen(t *rapid.T, rebuild bool) {
 	h.shut(t)
 	if rebuild {
-		for _, file := range []string{"index.db", "index.snap"} {
+		for _, file := range []string{"index.db", "index.meta"} {
 			if err := os.RemoveAll(filepath.Join(h.dir, file)); err != nil {
 				t.Fatal(err)
 			}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mailstead/storage"
 )
@@ -97,7 +98,7 @@ func (f *session) verify(t *testing.T, s *storage.Store) {
 		}
 		want[r.UID] = r
 	}
-	if d := cmp.Diff(want, f.rows); d != "" {
+	if d := cmp.Diff(want, f.rows, cmpopts.IgnoreUnexported(storage.Row{})); d != "" {
 		t.Errorf("follower of mailbox %d (-mailbox +follower):\n%s", f.ref.Mailbox, d)
 	}
 }
