@@ -296,6 +296,9 @@ func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {
 		for _, it := range items {
+			if it.rec.kind != kindMessage {
+				continue // a message that is moved has long arrived
+			}
 			for _, t := range it.rec.targets {
 				if _, err := x.resolve(t); err != nil {
 					return refuseGroup(x, items, err)
