@@ -209,6 +209,7 @@ func (h *machine) Expunge(t *rapid.T) {
 	if len(list) > 0 {
 		h.advance(t, b, modseq)
 		b.remove(list, modseq)
+		h.bury(b, list)
 	} else if modseq != 0 {
 		t.Fatalf("expunge of %q: modseq %d for nothing", b.name, modseq)
 	}

@@ -62,6 +62,7 @@ func (h *machine) compareAccount(t *rapid.T, a *modelAccount) {
 	if u, err := h.s.Usage(a.id); err != nil || u != usage {
 		t.Fatalf("usage of account %d: got %+v, %v, want %+v", a.id, u, err, usage)
 	}
+	h.compareExpunged(t, a)
 }
 
 func (h *machine) compareMailbox(t *rapid.T, a *modelAccount, b *modelMailbox) {
@@ -147,7 +148,7 @@ func (h *machine) readBodies(t *rapid.T) {
 			}
 			text, err := io.ReadAll(io.NewSectionReader(c, 0, c.Size()))
 			if err != nil || string(text) != msg.text || c.Close() != nil {
-				t.Fatalf("%q: UID %d: got %q, %v, want %q", b.name, msg.uid, text, err, msg.text)
+				t.Fatalf("%q: UID %d: got %d bytes, %v, want %d: %.500q", b.name, msg.uid, len(text), err, len(msg.text), text)
 			}
 		}
 	}

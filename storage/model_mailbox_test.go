@@ -188,7 +188,9 @@ func (h *machine) DeleteMailbox(t *rapid.T) {
 		t.Fatalf("delete %q: got %v, want one of %v", n.raw, err, allowed)
 	}
 	if err == nil {
-		a.boxes[n.clean].deleted = true
+		b := a.boxes[n.clean]
+		b.deleted = true
+		h.bury(b, b.messages)
 		delete(a.boxes, n.clean)
 	}
 }

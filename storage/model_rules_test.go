@@ -47,6 +47,12 @@ type modelMailbox struct {
 	deleted  bool
 }
 
+// buried is an expunged message that can be brought back.
+type buried struct {
+	*modelMessage
+	mailbox string // its name then
+}
+
 type modelAccount struct {
 	id         mail.AccountID
 	boxes      map[string]*modelMailbox
@@ -55,6 +61,7 @@ type modelAccount struct {
 	modseq     storage.ModSeq
 	validities map[uint32]bool // ever given out
 	ids        map[storage.MailboxID]bool
+	buried     []buried
 }
 
 type model struct {

@@ -1,10 +1,12 @@
 package storage_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,7 +35,8 @@ func setModelChecks() error {
 
 // machine is a store and the model of it.
 type machine struct {
-	dir       string
+	dir, sub  string // sub is below dir: after a crash it is another one
+	crashes   int
 	opts      storage.Options
 	s         *storage.Store
 	m         *model
@@ -54,13 +57,14 @@ func TestStoreIsLikeTheModel(t *testing.T) {
 		rt.Cleanup(func() { _ = os.RemoveAll(dir) }) // t's own cleanup takes what is left
 		h := &machine{dir: dir, m: newModel()}
 		h.opts = storage.Options{MinFree: -1, SegmentSize: rapid.SampledFrom([]int64{600, 4000, 1 << 20}).Draw(rt, "segment"),
+			KeepExpunged: rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(rt, "keep"), Compress: rapid.Bool().Draw(rt, "compress"), Housekeeping: -1,
 			Quota: func(id mail.AccountID) int64 { return h.m.limits[id] }}
 		h.open(rt)
 		rt.Cleanup(func() { _ = h.s.Close() }) // has been closed when all is well
 		h.CreateAccount(rt)
 		h.CreateAccount(rt)
 		rt.Repeat(h.actions())
-		h.reopen(rt, true)
+		h.Rebuild(rt)
 		h.compare(rt)
 		h.shut(rt)
 	})
@@ -77,7 +81,8 @@ func (h *machine) actions() map[string]func(*rapid.T) {
 		{"append", 6, h.Append}, {"flags", 6, h.SetFlags}, {"copy", 3, h.Copy}, {"move", 3, h.Move}, {"expunge", 3, h.Expunge},
 		{"create", 2, h.CreateMailbox}, {"delete", 2, h.DeleteMailbox}, {"rename", 2, h.RenameMailbox}, {"subscribe", 1, h.Subscribe},
 		{"new account", 1, h.CreateAccount}, {"remove account", 1, h.RemoveAccount}, {"quota", 1, h.SetQuota},
-		{"follow", 2, h.Follow}, {"reopen", 1, func(t *rapid.T) { h.reopen(t, false) }}, {"rebuild", 1, func(t *rapid.T) { h.reopen(t, true) }},
+		{"follow", 2, h.Follow}, {"reopen", 1, h.Reopen}, {"rebuild", 1, h.Rebuild}, {"crash", 1, h.Crash},
+		{"deliver", 2, h.Deliver}, {"compact", 1, h.Compact}, {"checkpoint", 1, h.Checkpoint}, {"undelete", 2, h.Undelete}, {"purge", 1, h.Purge},
 	} {
 		for i := range a.n {
 			all[fmt.Sprint(a.name, " ", i)] = a.do
@@ -87,7 +92,7 @@ func (h *machine) actions() map[string]func(*rapid.T) {
 }
 
 func (h *machine) open(t *rapid.T) {
-	s, err := storage.Open(h.dir, h.opts)
+	s, err := storage.Open(filepath.Join(h.dir, h.sub), h.opts)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -109,18 +114,51 @@ func (h *machine) shut(t *rapid.T) {
 	}
 }
 
-// reopen closes the store and opens it, with rebuild after its index is gone.
-func (h *machine) reopen(t *rapid.T, rebuild bool) {
+// Reopen closes the store and opens it.
+func (h *machine) Reopen(t *rapid.T) {
 	h.shut(t)
-	if rebuild {
-		for _, file := range []string{"index.db", "index.meta"} {
-			if err := os.RemoveAll(filepath.Join(h.dir, file)); err != nil {
-				t.Fatal(err)
-			}
+	h.open(t)
+	h.readBodies(t)
+}
+
+// Rebuild opens the store after its index is gone.
+func (h *machine) Rebuild(t *rapid.T) {
+	h.shut(t)
+	for _, file := range []string{"index.db", "index.meta"} {
+		if err := os.RemoveAll(filepath.Join(h.dir, h.sub, file)); err != nil {
+			t.Fatal(err)
 		}
 	}
 	h.open(t)
 	h.readBodies(t)
+}
+
+// Crash opens what the files were like at some moment while the store was open,
+// as a killed process leaves them.
+func (h *machine) Crash(t *rapid.T) {
+	h.crashes++
+	dir := filepath.Join(h.dir, fmt.Sprint("crash", h.crashes))
+	for _, name := range []string{"index.db", "index.meta", "mail"} {
+		from := filepath.Join(h.dir, h.sub, name)
+		if err := copyTree(from, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.shut(t)
+	h.sub = filepath.Base(dir)
+	h.open(t)
+	h.readBodies(t)
+}
+
+func copyTree(from, to string) error {
+	if info, err := os.Stat(from); err != nil || info.IsDir() {
+		return errors.Join(err, os.CopyFS(to, os.DirFS(from)))
+	}
+	b, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, b, 0o600))
 }
 
 // boxName is a name as clients may write it and as the store must keep it.
@@ -207,6 +245,9 @@ func (h *machine) message(t *rapid.T) string {
 	text := fmt.Sprintf("Subject: m%d\r\nMessage-ID: <%d@x>\r\n\r\n", h.texts, id)
 	for range rapid.IntRange(0, 20).Draw(t, "lines") {
 		text += "a line of text\r\n"
+	}
+	if rapid.IntRange(0, 99).Draw(t, "big") == 0 {
+		text += strings.Repeat(fmt.Sprint(h.texts, " is a big message\r\n"), 60_000)
 	}
 	return text
 }
