@@ -26,6 +26,11 @@ func disturbers() []func(context.Context, *storage.Store) error {
 			}
 			return err
 		},
+		func(ctx context.Context, s *storage.Store) error {
+			_, err := s.Compact(ctx, storage.CompactOptions{All: rand.IntN(2) == 0})
+			return err
+		},
+		func(ctx context.Context, s *storage.Store) error { return s.Checkpoint(ctx) },
 	}
 }
 
@@ -33,7 +38,7 @@ func disturbers() []func(context.Context, *storage.Store) error {
 // what it is about to do and what was done.
 func killChild(dir string) error {
 	ctx := context.Background()
-	s, err := storage.Open(dir, storage.Options{SegmentSize: 300_000})
+	s, err := storage.Open(dir, killOptions())
 	if err != nil {
 		return err
 	}
@@ -58,6 +63,11 @@ func killChild(dir string) error {
 		})
 	}
 	return <-errs // never nil: nobody ends by itself
+}
+
+// killOptions make everything happen often.
+func killOptions() storage.Options {
+	return storage.Options{SegmentSize: 300_000, Compress: rand.IntN(2) == 0, Housekeeping: -1}
 }
 
 // killBoxes finds or makes the mailboxes that are worked on.
@@ -85,7 +95,11 @@ func killBoxes(ctx context.Context, s *storage.Store) (inboxes [2]storage.Ref, a
 func killText(id string) string {
 	h := fnv.New32a()
 	h.Write([]byte(id))
-	return "Message-ID: <" + id + "@x>\r\nSubject: " + id + "\r\n\r\n" + strings.Repeat(id+"\r\n", int(h.Sum32()%500))
+	lines := int(h.Sum32() % 500)
+	if h.Sum32()%64 == 0 {
+		lines = 100_000 // is kept in a file of its own
+	}
+	return "Message-ID: <" + id + "@x>\r\nSubject: " + id + "\r\n\r\n" + strings.Repeat(id+"\r\n", lines)
 }
 
 type killWorker struct {
@@ -117,6 +131,12 @@ func (w *killWorker) work() error {
 		if rand.IntN(4) == 0 {
 			ids = append(ids, id+"b") // a group
 		}
+		if rand.IntN(4) == 0 {
+			if err := w.deliver(id); err != nil {
+				return err
+			}
+			continue
+		}
 		var at storage.UIDSet
 		err := step("append", func() (err error) { at, err = w.append(ids); return err }, ids...)
 		if err == nil {
@@ -140,6 +160,11 @@ func (w *killWorker) append(ids []string) (storage.UIDSet, error) {
 		uids = append(uids, a[0].UID)
 	}
 	return storage.UIDs(uids...), err
+}
+
+// deliver stores the message in both accounts; it may be visible only later.
+func (w *killWorker) deliver(id string) error {
+	return step("append", func() error { return w.s.Deliver(w.ctx, strings.NewReader(killText(id)), 1, 2) }, id)
 }
 
 // change does one of several things to messages of the first account's INBOX.
