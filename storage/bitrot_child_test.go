@@ -31,9 +31,11 @@ type rotJob struct {
 
 // rotTruth is all that can be read of a store, by what it is asked for.
 type rotTruth struct {
-	Lists map[string]string // mailboxes, subscriptions, usage, expunged UIDs
-	Rows  map[string]string
-	Texts map[string]string
+	Validity map[string]uint32 // by mailbox
+	Ever     map[string]bool   // texts that were stored at any time
+	Lists    map[string]string // mailboxes, subscriptions, usage, expunged UIDs
+	Rows     map[string]string
+	Texts    map[string]string
 }
 
 // rotResult is what came of one flip.
@@ -70,7 +72,7 @@ func rotChild(path string) error {
 				}
 			}
 		}
-		res := tryDamaged(dir, job.Truth, job.Append)
+		res := tryDamaged(dir, job.Truth, job.Append, job.Rebuild)
 		res.Flip = i
 		if err := json.NewEncoder(os.Stdout).Encode(res); err != nil {
 			return err
@@ -84,7 +86,7 @@ func rotChild(path string) error {
 
 // tryDamaged opens a store, reads all of it, checks it, and perhaps appends to it
 // and reads it once more.
-func tryDamaged(dir string, truth rotTruth, more bool) (res rotResult) {
+func tryDamaged(dir string, truth rotTruth, more, rebuilt bool) (res rotResult) {
 	ctx := context.Background()
 	s, err := storage.Open(dir, storage.Options{MinFree: -1})
 	if err != nil {
@@ -94,7 +96,11 @@ func tryDamaged(dir string, truth rotTruth, more bool) (res rotResult) {
 	defer s.Close()
 	var r rotReader
 	r.all(ctx, s, []mail.AccountID{1, 2})
-	r.compare(truth)
+	if rebuilt {
+		r.compareSaved(truth)
+	} else {
+		r.compare(truth)
+	}
 	res.Failed, res.Wrong, res.Missing = r.failed, r.wrong, r.missing
 	rep, err := s.Check(ctx, storage.CheckOptions{Bodies: true})
 	res.Problems = rep.Problems
@@ -127,7 +133,7 @@ type rotReader struct {
 
 // all reads what the accounts have.
 func (r *rotReader) all(ctx context.Context, s *storage.Store, accounts []mail.AccountID) rotTruth {
-	r.got = rotTruth{map[string]string{}, map[string]string{}, map[string]string{}}
+	r.got = rotTruth{Validity: map[string]uint32{}, Lists: map[string]string{}, Rows: map[string]string{}, Texts: map[string]string{}}
 	for _, id := range accounts {
 		boxes, err := s.Mailboxes(id)
 		list(r, fmt.Sprint("mailboxes of ", id), boxes, err)
@@ -161,6 +167,7 @@ func (r *rotReader) mailbox(ctx context.Context, s *storage.Store, ref storage.R
 		return
 	}
 	list(r, what, []storage.Mailbox{m}, err)
+	r.got.Validity[fmt.Sprintf("%d/%d", ref.Account, ref.Mailbox)] = m.UIDValidity
 	var uids []storage.UID
 	snap, err := s.Snapshot(ref)
 	if err == nil {
@@ -232,4 +239,31 @@ func (r *rotReader) compareMap(want, got map[string]string) {
 // more message.
 func (r *rotReader) grew(k string) bool {
 	return r.later && (strings.Contains(k, "lists/7 ") || strings.HasPrefix(k, "usage of 2"))
+}
+
+// compareSaved judges what was read behind a hole in the log. One message may be
+// lost, and changes that were in the hole; a mailbox whose UIDs may mean others
+// has another UIDVALIDITY (RFC 9051 §2.3.1.1). Any difference counts as a failed
+// read, which Check has to explain.
+func (r *rotReader) compareSaved(truth rotTruth) {
+	if !maps.Equal(r.got.Texts, truth.Texts) || !maps.Equal(r.got.Rows, truth.Rows) || !maps.Equal(r.got.Lists, truth.Lists) {
+		r.failed = append(r.failed, "something is other than it was")
+	}
+	have := map[string]bool{} // account and text
+	for k, text := range r.got.Texts {
+		account, _, _ := strings.Cut(k, "/")
+		have[account+text] = true
+		box := k[:strings.LastIndex(k, "/")]
+		was, known := truth.Texts[k]
+		if !truth.Ever[text] || known && was != text && truth.Validity[box] == r.got.Validity[box] {
+			r.wrong = append(r.wrong, fmt.Sprintf("%s: got %.60q, want %.60q", k, text, was))
+		}
+	}
+	lost := map[string]bool{}
+	for k, text := range truth.Texts {
+		if account, _, _ := strings.Cut(k, "/"); !have[account+text] && !lost[text] {
+			lost[text] = true
+			r.missing = append(r.missing, k)
+		}
+	}
 }

@@ -38,10 +38,11 @@ func soundStore(t *testing.T, rng *rand.Rand) (dir string, truth rotTruth) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fillStore(t, s, rng)
+	ever := fillStore(t, s, rng)
 	storagetest.Verify(t, s)
 	var r rotReader
 	truth = r.all(t.Context(), s, []mail.AccountID{1, 2})
+	truth.Ever = ever
 	if len(r.failed) > 0 {
 		t.Fatalf("sound store: %q", r.failed)
 	}
@@ -51,8 +52,10 @@ func soundStore(t *testing.T, rng *rand.Rand) (dir string, truth rotTruth) {
 	return dir, truth
 }
 
-func fillStore(t *testing.T, s *storage.Store, rng *rand.Rand) {
+// fillStore gives all texts it has stored.
+func fillStore(t *testing.T, s *storage.Store, rng *rand.Rand) map[string]bool {
 	t.Helper()
+	ever := map[string]bool{}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -63,7 +66,9 @@ func fillStore(t *testing.T, s *storage.Store, rng *rand.Rand) {
 	archive := named(t, s, 1, "Archive")
 	for i := range 80 {
 		to := [][]storage.Ref{{a}, {b}, {archive}, {a, b}}[i%4]
-		put(t, s, rotText(i, rng.IntN(200)), to...)
+		text := rotText(i, rng.IntN(200))
+		ever[text] = true
+		put(t, s, text, to...)
 	}
 	for i := range storage.UID(30) {
 		_, err := s.SetFlags(t.Context(), a, storage.UIDs(i+1), storage.FlagChange{Flags: storage.Flags(rng.IntN(32)), Keywords: []string{fmt.Sprint("k", i%5)}})
@@ -79,6 +84,7 @@ func fillStore(t *testing.T, s *storage.Store, rng *rand.Rand) {
 		_, err := s.CreateMailbox(t.Context(), 2, fmt.Sprintf("lists/%d", i), "")
 		must(err)
 	}
+	return ever
 }
 
 func rotText(i, lines int) string {

@@ -76,7 +76,7 @@ func linearizable(t *testing.T, seed uint64) {
 				}
 			}
 		}
-		s, err := storage.Open(dir, storage.Options{SegmentSize: 20_000, MinFree: -1})
+		s, err := openAgain(dir, storage.Options{SegmentSize: 20_000, MinFree: -1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func disturbers() []func(context.Context, *storage.Store) error {
 			return err
 		},
 		func(ctx context.Context, s *storage.Store) error {
-			_, err := s.Compact(ctx, storage.CompactOptions{All: rand.IntN(2) == 0})
+			_, err := s.Compact(ctx, storage.CompactOptions{All: rand.IntN(4) == 0})
 			return err
 		},
 		func(ctx context.Context, s *storage.Store) error { return s.Checkpoint(ctx) },

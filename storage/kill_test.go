@@ -148,7 +148,7 @@ func killOnce(t *testing.T, dir string, known map[string]*killed) (told int) {
 // verifyKilled compares what is in the store with what the child has told.
 func verifyKilled(t *testing.T, dir string, known map[string]*killed) {
 	t.Helper()
-	s, err := storage.Open(dir, killOptions())
+	s, err := openAgain(dir, killOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -92,11 +93,22 @@ func (h *machine) actions() map[string]func(*rapid.T) {
 }
 
 func (h *machine) open(t *rapid.T) {
-	s, err := storage.Open(filepath.Join(h.dir, h.sub), h.opts)
+	s, err := openAgain(filepath.Join(h.dir, h.sub), h.opts)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
 	h.s = s
+}
+
+// openAgain opens a store that was closed right before. Another test that starts
+// a process at this moment has a copy of the lock, until that process runs.
+func openAgain(dir string, o storage.Options) (*storage.Store, error) {
+	for late := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		s, err := storage.Open(dir, o)
+		if !errors.Is(err, storage.ErrLocked) || time.Now().After(late) {
+			return s, err
+		}
+	}
 }
 
 // shut closes the store after a check of its own invariants.
