@@ -69,6 +69,9 @@ func fillStore(t *testing.T, s *storage.Store, rng *rand.Rand) map[string]bool {
 		text := rotText(i, rng.IntN(200))
 		ever[text] = true
 		put(t, s, text, to...)
+		if i == 40 && rng.IntN(2) == 0 {
+			must(s.Checkpoint(t.Context()))
+		}
 	}
 	for i := range storage.UID(30) {
 		_, err := s.SetFlags(t.Context(), a, storage.UIDs(i+1), storage.FlagChange{Flags: storage.Flags(rng.IntN(32)), Keywords: []string{fmt.Sprint("k", i%5)}})
@@ -91,8 +94,8 @@ func rotText(i, lines int) string {
 	return fmt.Sprintf("Message-ID: <%d@rot>\r\nSubject: rot %d\r\n\r\n", i, i) + strings.Repeat(fmt.Sprintf("line of message %d\r\n", i), lines)
 }
 
-// segmentFlips draws damages to segments: a third each to headers of records, to
-// what describes the change, and to bodies. Where records begin is found by their
+// segmentFlips draws damages to segments, as many each to headers of records, to
+// what describes the change, and to bodies, and to checkpoints if there are any. Where records begin is found by their
 // magic, where bodies are by their text.
 func segmentFlips(t *testing.T, rng *rand.Rand, dir string, truth rotTruth, n int) (flips []flip) {
 	t.Helper()
@@ -107,11 +110,29 @@ func segmentFlips(t *testing.T, rng *rand.Rand, dir string, truth rotTruth, n in
 			t.Fatal(err)
 		}
 		file := filepath.Join("mail", filepath.Base(name))
-		for off, place := range segmentPlaces(data, truth) {
+		addFlips(byPlace, file, segmentPlaces(data, truth))
+	}
+	checkpoints, err := filepath.Glob(filepath.Join(dir, "mail", "*.ckp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range checkpoints {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addFlips(byPlace, filepath.Join("mail", filepath.Base(name)), slices.Repeat([]string{"checkpoint"}, len(data)))
+	}
+	return drawFlips(rng, byPlace, n)
+}
+
+// addFlips adds every place of a file that has a name.
+func addFlips(byPlace map[string][]flip, file string, places []string) {
+	for off, place := range places {
+		if place != "" {
 			byPlace[place] = append(byPlace[place], flip{File: file, Offset: int64(off), Place: place})
 		}
 	}
-	return drawFlips(rng, byPlace, n)
 }
 
 // lastRecord is where the last record of the log begins.
@@ -166,7 +187,7 @@ func segmentPlaces(data []byte, truth rotTruth) []string {
 	return places
 }
 
-// indexFlips draws damages to index.db from all kinds of its pages (bbolt's
+// indexFlips draws damages to index.meta and to all kinds of pages of index.db (bbolt's
 // layout: number, kind at 8, count at 10, overflow at 12, elements behind 16).
 func indexFlips(t *testing.T, rng *rand.Rand, dir string, n int) (flips []flip) {
 	t.Helper()
@@ -176,7 +197,7 @@ func indexFlips(t *testing.T, rng *rand.Rand, dir string, n int) (flips []flip) 
 	}
 	size := os.Getpagesize()
 	kinds := map[uint16]string{1: "branch", 2: "leaf", 4: "meta", 16: "freelist"}
-	byPlace := map[string][]flip{}
+	byPlace, places := map[string][]flip{}, make([]string, len(data))
 	for page := 0; (page+1)*size <= len(data); page++ {
 		p := data[page*size:]
 		kind := kinds[binary.NativeEndian.Uint16(p[8:])]
@@ -188,15 +209,20 @@ func indexFlips(t *testing.T, rng *rand.Rand, dir string, n int) (flips []flip) 
 			elements = 80
 		}
 		for off := range size {
-			place := kind + " rows"
-			if off < min(elements, size) {
-				place = kind + " structure"
-			}
-			if p[off] != 0 || off < min(elements, size) { // not where a page is empty
-				byPlace[place] = append(byPlace[place], flip{File: "index.db", Offset: int64(page*size + off), Place: place})
+			switch {
+			case off < min(elements, size):
+				places[page*size+off] = kind + " structure"
+			case p[off] != 0: // not where a page is empty
+				places[page*size+off] = kind + " rows"
 			}
 		}
 	}
+	addFlips(byPlace, "index.db", places)
+	info, err := os.Stat(filepath.Join(dir, "index.meta"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addFlips(byPlace, "index.meta", slices.Repeat([]string{"index.meta"}, int(info.Size())))
 	return drawFlips(rng, byPlace, n)
 }
 

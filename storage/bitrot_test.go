@@ -53,7 +53,7 @@ func TestBitRotInSegments(t *testing.T) {
 	t.Parallel()
 	rng := rotSeed(t)
 	dir, truth := soundStore(t, rng)
-	job := rotJob{Dir: dir, Truth: truth, Flips: segmentFlips(t, rng, dir, truth, rotFlips(t, 120))}
+	job := rotJob{Dir: dir, Truth: truth, Flips: segmentFlips(t, rng, dir, truth, rotFlips(t, 60))}
 	for _, r := range runRot(t, &job) {
 		f := job.Flips[r.Flip]
 		judgeRot(t, f, r)
@@ -83,7 +83,7 @@ func TestBitRotInSegmentsBeforeRebuild(t *testing.T) {
 	t.Parallel()
 	rng := rotSeed(t)
 	dir, truth := soundStore(t, rng)
-	job := rotJob{Dir: dir, Rebuild: true, Truth: truth, Flips: segmentFlips(t, rng, dir, truth, rotFlips(t, 100))}
+	job := rotJob{Dir: dir, Rebuild: true, Truth: truth, Flips: segmentFlips(t, rng, dir, truth, rotFlips(t, 60))}
 	last := lastRecord(t, dir)
 	job.Flips = slices.DeleteFunc(job.Flips, func(f flip) bool { return f.File == last.File && f.Offset >= last.Offset })
 	for _, r := range runRot(t, &job) {
@@ -103,7 +103,7 @@ func TestBitRotInIndex(t *testing.T) {
 	t.Parallel()
 	rng := rotSeed(t)
 	dir, truth := soundStore(t, rng)
-	job := rotJob{Dir: dir, Append: true, Truth: truth, Flips: indexFlips(t, rng, dir, rotFlips(t, 200))}
+	job := rotJob{Dir: dir, Append: true, Truth: truth, Flips: indexFlips(t, rng, dir, rotFlips(t, 80))}
 	for _, r := range runRot(t, &job) {
 		judgeRot(t, job.Flips[r.Flip], r)
 	}
