@@ -96,7 +96,7 @@ func (s *suite) loadAndKill(t *testing.T, l *ledger, round int) {
 	wg.Go(archive.work)
 	wg.Go(func() { drop.empty(l, atLogin) })
 	for _, d := range disturbers() {
-		wg.Go(func() { d.run(ctx, s.dir, round) })
+		wg.Go(func() { d.run(ctx, l, s.dir, round) })
 	}
 	for late := time.After(clientTimeout); l.messages() < before+3; {
 		select {
@@ -120,9 +120,14 @@ func (s *suite) loadAndKill(t *testing.T, l *ledger, round int) {
 }
 
 // run runs the verb until the end. Its answers don't matter: it is killed, or the
-// server under it.
-func (d disturber) run(ctx context.Context, dir string, round int) {
+// server under it. But it must be a verb.
+func (d disturber) run(ctx context.Context, l *ledger, dir string, round int) {
+	const usage = 2
 	for ctx.Err() == nil {
-		_ = exec.CommandContext(ctx, mailstead, d.args(dir, round)...).Run()
+		cmd := exec.CommandContext(ctx, mailstead, d.args(dir, round)...)
+		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == usage {
+			l.fault("%s: %s", d.name, out)
+			return
+		}
 	}
 }
