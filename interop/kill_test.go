@@ -27,6 +27,13 @@ type disturber struct {
 // belongs here.
 func disturbers() []disturber {
 	return []disturber{
+		{name: "compact", args: func(dir string, round int) []string {
+			args := []string{"compact", "--dir", dir}
+			if round%2 == 0 {
+				args = append(args, "--all")
+			}
+			return args
+		}},
 		{name: "check", args: func(dir string, _ int) []string { return []string{"check", "--dir", dir} }},
 	}
 }
