@@ -198,10 +198,16 @@ func (r *segmentReader) resync(offset int64, seq uint64) (fd found, err error) {
 
 // bodyCRC is the CRC32C of size bytes of r.
 func bodyCRC(r io.ReaderAt, size int64) (uint32, error) {
-	h := crc32.New(castagnoli)
-	n, err := io.Copy(h, io.NewSectionReader(r, 0, size))
-	if err == nil && n < size {
-		err = io.ErrUnexpectedEOF
+	buf := make([]byte, min(size, 16<<10))
+	sum := uint32(0)
+	for done := int64(0); done < size; {
+		b := buf[:min(int64(len(buf)), size-done)]
+		n, err := r.ReadAt(b, done)
+		if n < len(b) {
+			return 0, errOr(err, io.ErrUnexpectedEOF)
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		done += int64(n)
 	}
-	return h.Sum32(), err
+	return sum, nil
 }
