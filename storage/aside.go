@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -34,21 +32,11 @@ func asideName(n uint64) string { return filepath.Join(asideDir, fmt.Sprintf("%0
 
 // asideFiles lists the numbers of the files of big bodies.
 func asideFiles(dir string) ([]uint64, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, asideDir))
+	list, err := numbered(filepath.Join(dir, asideDir), ".msg", 64)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("list big bodies: %w", err)
-	}
-	var list []uint64
-	for _, e := range entries {
-		num, ok := strings.CutSuffix(e.Name(), ".msg")
-		if n, err := strconv.ParseUint(num, 10, 64); ok && err == nil {
-			list = append(list, n)
-		}
-	}
-	return list, nil
+	return list, err
 }
 
 // writeAside stores a body in a file of its own, durably, and gives the file's

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	bolt "go.etcd.io/bbolt"
@@ -32,20 +30,9 @@ func checkpointName(seq uint64) string { return fmt.Sprintf("%016d.ckp", seq) }
 
 // checkpoints lists the sequences of the checkpoints in dir, the newest first.
 func checkpoints(dir string) ([]uint64, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("list checkpoints: %w", err)
-	}
-	var list []uint64
-	for _, e := range entries {
-		num, ok := strings.CutSuffix(e.Name(), ".ckp")
-		if n, err := strconv.ParseUint(num, 10, 64); ok && err == nil {
-			list = append(list, n)
-		}
-	}
-	slices.Sort(list)
+	list, err := numbered(dir, ".ckp", 64)
 	slices.Reverse(list)
-	return list, nil
+	return list, err
 }
 
 // checkpointWriter writes blocks: length of the rows, length compressed, CRC32C

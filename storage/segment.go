@@ -64,15 +64,25 @@ func segmentName(n uint32) string { return fmt.Sprintf("%06d.seg", n) }
 
 // segments lists the numbers of the segments in dir, ascending.
 func segments(dir string) ([]uint32, error) {
+	list, err := numbered(dir, ".seg", 32)
+	out := make([]uint32, len(list))
+	for i, n := range list {
+		out[i] = uint32(n)
+	}
+	return out, err
+}
+
+// numbered lists the numbers of the files in dir that are named for one of at
+// most so many bits, ascending.
+func numbered(dir, suffix string, bits int) (list []uint64, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
+		return nil, fmt.Errorf("list files: %w", err)
 	}
-	var list []uint32
 	for _, e := range entries {
-		num, ok := strings.CutSuffix(e.Name(), ".seg")
-		if n, err := strconv.ParseUint(num, 10, 32); ok && err == nil {
-			list = append(list, uint32(n))
+		num, ok := strings.CutSuffix(e.Name(), suffix)
+		if n, err := strconv.ParseUint(num, 10, bits); ok && err == nil {
+			list = append(list, n)
 		}
 	}
 	slices.Sort(list)
