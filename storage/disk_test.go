@@ -17,8 +17,8 @@ import (
 	"mailstead/storage/storagetest"
 )
 
-// onDisk opens a store on a disk that can fail.
-func onDisk(t *testing.T) (*storage.Store, *faultfs.FS) {
+// onFaultyDisk opens a store on a disk that can fail.
+func onFaultyDisk(t *testing.T) (*storage.Store, *faultfs.FS) {
 	t.Helper()
 	dir := t.TempDir()
 	fsys, err := faultfs.New(dir)
@@ -38,7 +38,7 @@ func TestUnreadableBodyIsAnErrorForItAlone(t *testing.T) {
 	t.Parallel()
 	for _, known := range []bool{false, true} {
 		for uid, file := range map[storage.UID]string{1: "*.seg", 2: "*.msg"} {
-			s, fsys := onDisk(t)
+			s, fsys := onFaultyDisk(t)
 			inbox := newAccount(t, s, 1)
 			big := "Subject: big\r\n\r\n" + strings.Repeat("x", 1<<20)
 			put(t, s, message, inbox)
@@ -81,7 +81,7 @@ func TestUnreadableBodyIsAnErrorForItAlone(t *testing.T) {
 // take it; meanwhile new changes are refused at once and reading goes on.
 func TestIndexWaitsForSpace(t *testing.T) {
 	t.Parallel()
-	s, fsys := onDisk(t)
+	s, fsys := onFaultyDisk(t)
 	inbox := newAccount(t, s, 1)
 	put(t, s, message, inbox)
 	in := fsys.Inject(faultfs.Fault{Match: faultfs.On("index.db", faultfs.Write), Err: unix.ENOSPC, Forever: true})
