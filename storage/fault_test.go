@@ -191,7 +191,7 @@ func TestEveryOperationFails(t *testing.T) {
 		t.Run(fmt.Sprintf("forever %v", forever), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(t)
-			tr.each(17, func(k int) bool {
+			tr.each(37, func(k int) bool {
 				return tr.fault(faultfs.Fault{At: k, Forever: forever}, k)
 			})
 		})
@@ -205,7 +205,7 @@ func TestEveryWriteIsTorn(t *testing.T) {
 		t.Run(fmt.Sprintf("tear %d", tear), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(t)
-			tr.each(13, func(k int) bool {
+			tr.each(29, func(k int) bool {
 				return tr.fault(faultfs.Fault{At: k, Match: faultfs.On("*", faultfs.Write), Tear: tear, Seed: tr.seed + uint64(k)}, k)
 			})
 		})
@@ -249,7 +249,7 @@ func TestPowerCutAtEverySync(t *testing.T) {
 func (tr *trial) powerCuts(segment int64) {
 	t := tr.t
 	t.Helper()
-	stride, seeds := 13, 1
+	stride, seeds := 31, 1
 	if tr.full {
 		stride, seeds = 1, 6
 	}
@@ -387,7 +387,7 @@ func TestFullDiskOnce(t *testing.T) {
 		t.Run(fmt.Sprintf("forever %v", forever), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(t)
-			tr.each(11, func(k int) bool { return tr.fullDisk(k, forever) })
+			tr.each(41, func(k int) bool { return tr.fullDisk(k, forever) })
 		})
 	}
 }
