@@ -34,5 +34,10 @@ compare:
 crash:
 	MAILSTEAD_CRASH_ROUNDS=200 go test -run Kill -count=1 -timeout 60m ./storage ./interop
 
+# fault lets every single operation on the disk fail, every write be torn and
+# the power go at every sync, where go test takes some of them.
+fault:
+	MAILSTEAD_FAULT_FULL=1 go test -run 'Fault|Operation|Torn|Power|FullDisk|Damaged' -count=1 -timeout 60m ./storage
+
 interop:
 	.ci/run

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -9,6 +10,8 @@ import (
 
 	"mailstead/internal/faultfs"
 	"mailstead/internal/spool"
+	"mailstead/mail"
+	"mailstead/storage"
 	"mailstead/storage/storagetest"
 )
 
@@ -74,5 +77,130 @@ func TestDamagedMessageIsLeftOut(t *testing.T) {
 	repair()
 	if got := sc.literal("FETCH 2 BODY.PEEK[TEXT]"); got != "Text of message 2.\r\n" {
 		t.Errorf("after the repair: got %q", got)
+	}
+}
+
+// faultySuite is a suite whose store is on a disk that can fail, with two
+// messages in INBOX.
+func faultySuite(t testing.TB, opts storage.Options) (*suite, *faultfs.FS) {
+	t.Helper()
+	dir := t.TempDir()
+	fsys, err := faultfs.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts.FS, opts.Housekeeping = fsys, -1
+	s := newSuiteOn(t, dir, opts)
+	s.fill("INBOX", 2)
+	return s, fsys
+}
+
+// reading is what goes on whatever happens to writing.
+func (sc *script) reading() {
+	sc.t.Helper()
+	sc.ok("SELECT INBOX")
+	sc.says("FETCH 2 (UID BODY.PEEK[TEXT])", "* 2 FETCH (UID 2 BODY[TEXT] {20}", "Text of message 2.", ")")
+	sc.says("SEARCH BODY text", "* SEARCH 1 2")
+	sc.says("STATUS INBOX (MESSAGES)", `* STATUS "INBOX" (MESSAGES 2)`)
+	sc.ok(`LIST "" *`)
+	sc.says("NOOP")
+}
+
+const appended = "APPEND Archive {12+}\r\nSubject: x\r\n"
+
+// TestFullDisk: what takes space is put off, reading and what frees space go on,
+// and so does everything as soon as there is space.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	s, fsys := faultySuite(t, storage.Options{})
+	sc := s.login()
+	fsys.SetFree(0)
+	sc.reading()
+	for _, command := range []string{appended, "COPY 1 Archive"} {
+		sc.answers(command, "NO [UNAVAILABLE] ")
+	}
+	sc.reading()
+	sc.ok(`STORE 1 +FLAGS.SILENT (\Deleted)`)
+	sc.says("EXPUNGE", "* 1 EXPUNGE")
+	fsys.SetFree(-1)
+	sc.answers(appended, "OK [APPENDUID ")
+	sc.answers("COPY 1 Archive", "OK [COPYUID ")
+}
+
+// TestDiskFillsUp: a write meets the end of the space.
+func TestDiskFillsUp(t *testing.T) {
+	t.Parallel()
+	s, fsys := faultySuite(t, storage.Options{})
+	sc := s.login()
+	sc.reading()
+	changes := []string{
+		appended, "COPY 1 Archive", "MOVE 1 Archive", `STORE 1 +FLAGS (\Flagged)`, "EXPUNGE", "UID EXPUNGE 1", "CREATE a", "DELETE Junk", "RENAME Drafts b",
+		"SUBSCRIBE x", "UNSUBSCRIBE Junk", "CLOSE",
+	}
+	in := fsys.Inject(faultfs.Fault{Match: faultfs.On("*.seg", faultfs.Write), Err: unix.ENOSPC, Tear: faultfs.Prefix, Forever: true})
+	for _, c := range changes {
+		sc.answers(c, "NO [UNAVAILABLE] ")
+	}
+	sc.reading()
+	// The client is told that it is seen, and then that it is not.
+	got := strings.Join(sc.ok("FETCH 1 BODY[TEXT]"), "|")
+	if want := `* 1 FETCH (BODY[TEXT] {20}|Text of message 1.| FLAGS (\Seen))|* 1 FETCH (FLAGS () UID 1)`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	in.Stop()
+	sc.reading()
+	for _, c := range changes[3:] {
+		sc.ok(c)
+	}
+	sc.answers(appended, "OK [APPENDUID ")
+}
+
+// TestStoppedStore: after a failed sync the store takes nothing; mailboxes can
+// be read until it is opened again.
+func TestStoppedStore(t *testing.T) {
+	t.Parallel()
+	s, fsys := faultySuite(t, storage.Options{})
+	sc := s.login()
+	sc.reading()
+	fsys.Inject(faultfs.Fault{Match: faultfs.On("*.seg", faultfs.Datasync)})
+	for _, c := range []string{`STORE 1 +FLAGS (\Flagged)`, appended, "COPY 1 Archive", "MOVE 1 Archive", "EXPUNGE", "CREATE a"} {
+		sc.answers(c, "NO [UNAVAILABLE] ")
+	}
+	sc.reading()
+	sc.ok("LOGOUT")
+}
+
+// TestLimits: quota and the number of keywords have codes of their own.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	limit := int64(0)
+	s, _ := faultySuite(t, storage.Options{Quota: func(mail.AccountID) int64 { return limit }})
+	limit = 1
+	sc := s.login()
+	sc.reading()
+	sc.answers(appended, "NO [OVERQUOTA] ")
+	sc.answers("COPY 1 Archive", "NO [OVERQUOTA] ")
+	sc.answers("STORE 1 +FLAGS ("+strings.Repeat("k", storage.MaxKeywordBytes+1)+")", "NO [LIMIT] ")
+	sc.answers("MOVE 1 Archive", "OK")
+}
+
+// TestBodyThatCannotBeReadAnyMore: it was proved sound when it was read first,
+// so the failure comes in the middle of an answer; the connection is the only
+// way to tell. The next one is told properly.
+func TestBodyThatCannotBeReadAnyMore(t *testing.T) {
+	t.Parallel()
+	s, fsys := faultySuite(t, storage.Options{})
+	sc := s.login()
+	sc.reading()
+	defer fsys.FailReads(faultfs.ReadFault{Match: func(path string) bool { return strings.HasSuffix(path, ".seg") }})()
+	sc.send("x FETCH 2 (UID BODY.PEEK[TEXT])\r\n")
+	if b, err := io.ReadAll(sc.r); err != nil || strings.Contains(string(b), "x OK") {
+		t.Errorf("got %q, %v, want the end", b, err)
+	}
+	sc = s.login()
+	sc.ok("SELECT INBOX")
+	for range 2 {
+		sc.answers("FETCH 2 (UID BODY.PEEK[TEXT])", "NO [CORRUPTION] ")
+		sc.says("FETCH 2 UID", "* 2 FETCH (UID 2)")
 	}
 }

@@ -88,8 +88,13 @@ type suite struct {
 // otherwise.
 func newSuite(t testing.TB, change ...func(*Options)) *suite {
 	t.Helper()
-	dir := t.TempDir()
-	s := &suite{t: t, dir: dir, store: storagetest.OpenDir(t, dir, storage.Options{}), logins: &logins{watched: map[mail.AccountID][]chan struct{}{}}}
+	return newSuiteOn(t, t.TempDir(), storage.Options{}, change...)
+}
+
+// newSuiteOn is newSuite with a store in dir.
+func newSuiteOn(t testing.TB, dir string, opts storage.Options, change ...func(*Options)) *suite {
+	t.Helper()
+	s := &suite{t: t, dir: dir, store: storagetest.OpenDir(t, dir, opts), logins: &logins{watched: map[mail.AccountID][]chan struct{}{}}}
 	for id, name := range map[mail.AccountID]string{alice: "alice@example.test", bob: "bob@example.test"} {
 		if err := s.store.CreateAccount(t.Context(), id, name); err != nil {
 			t.Fatal(err)

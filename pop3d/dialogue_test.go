@@ -49,8 +49,13 @@ type suite struct {
 
 func start(t testing.TB, o pop3d.Options) *suite {
 	t.Helper()
-	dir := t.TempDir()
-	s := &suite{dir: dir, store: storagetest.OpenDir(t, dir, storage.Options{}), users: users{make(chan struct{})}}
+	return startOn(t, t.TempDir(), storage.Options{}, o)
+}
+
+// startOn is start with a store in dir.
+func startOn(t testing.TB, dir string, opts storage.Options, o pop3d.Options) *suite {
+	t.Helper()
+	s := &suite{dir: dir, store: storagetest.OpenDir(t, dir, opts), users: users{make(chan struct{})}}
 	if err := s.store.CreateAccount(t.Context(), 1, "alice"); err != nil {
 		t.Fatal(err)
 	}

@@ -47,12 +47,19 @@ func (h house) MayUse(id mail.AccountID, addr mail.Address) bool { return h.db.O
 
 func newHouse(t testing.TB) house {
 	t.Helper()
+	return newHouseOn(t, t.TempDir(), storage.Options{})
+}
+
+// newHouseOn is newHouse with a store in dir.
+func newHouseOn(t testing.TB, dir string, opts storage.Options) house {
+	t.Helper()
 	db, err := accounts.Open(filepath.Join(t.TempDir(), "accounts.db"), accounts.Options{Params: accounts.Argon2{Time: 1, Memory: 64, Threads: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	h := house{db: db, store: storagetest.Open(t, storage.Options{Quota: db.Quota})}
+	opts.Quota = db.Quota
+	h := house{db: db, store: storagetest.OpenDir(t, dir, opts)}
 	if _, err := db.AddDomain(t.Context(), "example.test"); err != nil {
 		t.Fatal(err)
 	}

@@ -146,3 +146,90 @@ func TestTroubleBelowIsTemporary(t *testing.T) {
 		})
 	}
 }
+
+// faultyHouse is a house whose store is on a disk that can fail.
+func faultyHouse(t testing.TB) (house, *faultfs.FS) {
+	t.Helper()
+	dir := t.TempDir()
+	fsys, err := faultfs.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHouseOn(t, dir, storage.Options{FS: fsys, Housekeeping: -1}), fsys
+}
+
+// TestStoreOnAFullDisk: mail is put off, never refused for good, whether the
+// store sees the disk fill or a write meets its end, and taken as soon as there
+// is space.
+func TestStoreOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	h, fsys := faultyHouse(t)
+	s := start(t, h.options())
+	p := s.greeted(t)
+	accepted := 0
+	send := func(size int, fails func() bool) {
+		p.do("MAIL FROM:<a@remote.test>", "250 *")
+		p.do("RCPT TO:<alice@example.test>", "250 *")
+		p.do("RCPT TO:<bob@example.test>", "250 *")
+		p.do("DATA", "354 *")
+		p.raw("Subject: x\r\n\r\n" + strings.Repeat(strings.Repeat("x", 998)+"\r\n", size/1000))
+		p.send(".")
+		want, got := "250 2.0.0 *", p.reply()
+		if fails() {
+			want = "452 4.3.1 *"
+		} else {
+			accepted++
+		}
+		if !match(want, got) {
+			t.Errorf("%d bytes: got %q, want %q", size, got, want)
+		}
+	}
+	always, never := func() bool { return true }, func() bool { return false }
+	fsys.SetFree(0)
+	send(0, always)
+	fsys.SetFree(-1)
+	const big = 2 << 20 // in a file of its own
+	for _, size := range []int{0, 100_000, big} {
+		for k := 1; k <= 3; k++ {
+			in := fsys.Inject(faultfs.Fault{At: k, Match: logSpace, Err: unix.ENOSPC, Tear: faultfs.Prefix, Forever: true})
+			for range 2 {
+				send(size, func() bool { return len(in.Fired()) > 0 })
+			}
+			in.Stop()
+		}
+	}
+	send(big, never)
+	send(0, never)
+	if err := h.store.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(h.inbox(t, 1)); n != accepted {
+		t.Errorf("got %d messages, want the %d that were accepted", n, accepted)
+	}
+}
+
+// logSpace matches what takes space for messages.
+func logSpace(o faultfs.Op) bool {
+	return faultfs.On("*.seg", faultfs.Write, faultfs.Create)(o) || faultfs.On("*.msg", faultfs.Write, faultfs.Create)(o)
+}
+
+// TestStoppedStore: after a failed sync nothing is taken any more, and mail
+// waits at the sender.
+func TestStoppedStore(t *testing.T) {
+	t.Parallel()
+	h, fsys := faultyHouse(t)
+	s := start(t, h.options())
+	p := s.greeted(t)
+	in := fsys.Inject(faultfs.Fault{Match: faultfs.On("*.seg", faultfs.Datasync)})
+	for range 3 {
+		p.do("MAIL FROM:<a@remote.test>", "250 *")
+		p.do("RCPT TO:<alice@example.test>", "250 *")
+		p.do("RCPT TO:<nobody@example.test>", "550 5.1.1 *")
+		p.do("DATA", "354 *")
+		p.do("Subject: x\r\n\r\nhi\r\n.", "451 4.3.0 *")
+	}
+	if len(in.Fired()) != 1 {
+		t.Errorf("got %v, want one failed sync", in.Fired())
+	}
+	p.do("QUIT", "221 *")
+}

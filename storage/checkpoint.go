@@ -88,6 +88,13 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 
 // checkpoint is Checkpoint for who has the housekeeping.
 func (s *Store) checkpoint(ctx context.Context) (err error) {
+	empty := false
+	if err := s.view(func(x index) error {
+		empty = !x.has(bucketMeta, []byte("watermark"))
+		return nil
+	}); err != nil || empty {
+		return err
+	}
 	temp := filepath.Join(s.seg.dir, "checkpoint.tmp")
 	f, err := s.fs.Open(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {

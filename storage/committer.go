@@ -266,8 +266,9 @@ func isDamage(err error) bool { return errors.Is(err, errBadRow) || errors.Is(er
 // taken.
 func (s *Store) patiently(batch []*request) error {
 	for {
-		err := s.applyTx(batch)
+		freed, err := s.applyTx(batch)
 		if err = noSpace(err); !errors.Is(err, ErrNoSpace) {
+			s.removeAside(freed)
 			s.stall(nil)
 			return err
 		}
@@ -280,15 +281,21 @@ func (s *Store) patiently(batch []*request) error {
 	}
 }
 
-// applyTx is one transaction.
-func (s *Store) applyTx(batch []*request) (err error) {
+// applyTx is one transaction, and gives the files of bodies that nothing needs
+// any more. After one that panicked there is no other.
+func (s *Store) applyTx(batch []*request) (freed []uint64, err error) {
+	if s.broken {
+		return nil, fmt.Errorf("a transaction failed in the middle: %w", errBadIndex)
+	}
 	defer s.guard(&err)()
 	t := &txState{}
-	if err := s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, batch) }); err != nil {
-		return err
+	s.broken = true
+	err = s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, batch) })
+	s.broken = false
+	if err != nil {
+		return nil, err
 	}
-	s.removeAside(t.freed)
-	return nil
+	return t.freed, nil
 }
 
 func applyBatch(x index, batch []*request) error {

@@ -8,6 +8,8 @@ import (
 	"hash/crc32"
 	"io"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 )
 
 // content is a body as it is stored: a place in a file of the log. Close gives
@@ -18,6 +20,9 @@ type content struct {
 	off  int64
 	size int64
 	shut atomic.Bool
+
+	blob  BlobID
+	sound *verified // forgets a body that can't be read any more; may be nil
 }
 
 func (c *content) Size() int64 { return c.size }
@@ -37,6 +42,9 @@ func (c *content) ReadAt(b []byte, off int64) (int, error) {
 	}
 	n := min(int64(len(b)), c.size-off)
 	if got, err := c.file.ReadAt(b[:n], c.off+off); int64(got) < n {
+		if c.sound != nil {
+			c.sound.forget(c.blob)
+		}
 		return got, fmt.Errorf("read %q at %d: %w: %w", c.file.path, c.off+off+int64(got), ErrDamaged, errOr(err, io.ErrUnexpectedEOF))
 	}
 	if n < int64(len(b)) {
@@ -110,7 +118,11 @@ func (s *Store) openStored(id BlobID) (l locRow, c *content, err error) {
 		}
 		c, err := s.openAt(l)
 		if err == nil {
+			c.blob, c.sound = id, &s.sound
 			return l, c, nil
+		}
+		if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+			return l, nil, fmt.Errorf("body %d: %w", id, err) // it is not the body's fault
 		}
 		if l.pos == last {
 			return l, nil, fmt.Errorf("body %d: %w: %w", id, ErrDamaged, err)

@@ -191,7 +191,7 @@ func TestEveryOperationFails(t *testing.T) {
 		t.Run(fmt.Sprintf("forever %v", forever), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(t)
-			tr.each(17, func(k int) bool {
+			tr.each(37, func(k int) bool {
 				return tr.fault(faultfs.Fault{At: k, Forever: forever}, k)
 			})
 		})
@@ -205,7 +205,7 @@ func TestEveryWriteIsTorn(t *testing.T) {
 		t.Run(fmt.Sprintf("tear %d", tear), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(t)
-			tr.each(13, func(k int) bool {
+			tr.each(29, func(k int) bool {
 				return tr.fault(faultfs.Fault{At: k, Match: faultfs.On("*", faultfs.Write), Tear: tear, Seed: tr.seed + uint64(k)}, k)
 			})
 		})
@@ -249,7 +249,7 @@ func TestPowerCutAtEverySync(t *testing.T) {
 func (tr *trial) powerCuts(segment int64) {
 	t := tr.t
 	t.Helper()
-	stride, seeds := 13, 1
+	stride, seeds := 31, 1
 	if tr.full {
 		stride, seeds = 1, 6
 	}
@@ -387,7 +387,7 @@ func TestFullDiskOnce(t *testing.T) {
 		t.Run(fmt.Sprintf("forever %v", forever), func(t *testing.T) {
 			t.Parallel()
 			tr := newTrial(t)
-			tr.each(11, func(k int) bool { return tr.fullDisk(k, forever) })
+			tr.each(41, func(k int) bool { return tr.fullDisk(k, forever) })
 		})
 	}
 }
@@ -463,4 +463,79 @@ func spaceTaken(forever bool) func(faultfs.Op) bool {
 	takes := faultfs.On("*", faultfs.Write, faultfs.Create, faultfs.Temp)
 	index := faultfs.On("index.db")
 	return func(o faultfs.Op) bool { return takes(o) && !(forever && index(o)) }
+}
+
+// TestDamagedIndexIsMadeAgain overwrites pages of the index. The store opens,
+// neither fails inside nor waits for itself, and at the latest the start after
+// the damage was met has everything.
+func TestDamagedIndexIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	tr := newTrial(t)
+	x, m := newSite(t), newFaultModel()
+	base := filepath.Join(t.TempDir(), "base")
+	var possible []faultState
+	x.fs.OnSync(func(n int) {
+		if n != 150 { // there is a log to replay
+			return
+		}
+		possible = m.possible()
+		if err := x.fs.CrashClone(base, faultfs.Policy{}); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := x.work(m, 0); err != nil {
+		t.Fatal(err)
+	}
+	tr.each(29, func(k int) bool {
+		clone := filepath.Join(t.TempDir(), "clone")
+		if err := os.CopyFS(clone, os.DirFS(base)); err != nil {
+			t.Fatal(err)
+		}
+		damagePages(t, filepath.Join(clone, "index.db"), tr.seed+uint64(k))
+		if first := sound(clone, possible); first != nil {
+			err := sound(clone, append(possible, withLater(possible)...))
+			if err != nil || errors.Is(first, errNotOpened) {
+				t.Errorf("%s=%d, damage %d: first start: %v; second start: %v", faultSeed, tr.seed, k, first, err)
+			}
+		}
+		_ = os.RemoveAll(clone) // as early as possible: there are many
+		return k < 1000
+	})
+}
+
+// damagePages overwrites one to four pages with zeros or with anything.
+func damagePages(t *testing.T, path string, seed uint64) {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const pages = 60 // there are not many more
+	for range 1 + rnd.IntN(4) {
+		b := make([]byte, 4096)
+		if rnd.IntN(2) == 0 {
+			for i := range b {
+				b[i] = byte(rnd.Uint32())
+			}
+		}
+		if _, err := f.WriteAt(b, int64(rnd.IntN(pages))*4096); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// withLater adds what takesMail leaves when it came to it.
+func withLater(states []faultState) []faultState {
+	var with []faultState
+	for _, s := range states {
+		s = s.clone()
+		with = append(with, s)
+		for _, name := range []string{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"} {
+			s[boxKey(99, name)] = map[string]placed{}
+		}
+		s[boxKey(99, "INBOX")]["later-100"] = placed{}
+	}
+	return with
 }

@@ -47,6 +47,11 @@ func Reindex(dir string) error {
 // missing, damaged, or was never synced.
 func (s *Store) openIndex() error {
 	path, mark := filepath.Join(s.dir, "index.db"), filepath.Join(s.dir, damagedMark)
+	// index.meta speaks of the file that has the name now; a power cut must not
+	// put another one in its place.
+	if err := s.fs.SyncDir(s.dir); err != nil {
+		return err
+	}
 	point, saved, err := openPoint(s.fs, s.dir)
 	if err != nil {
 		return err
@@ -99,6 +104,9 @@ func (s *Store) makeIndex(path string, exists bool) error {
 	if err := s.openBolt(path, false); err != nil {
 		return err
 	}
+	if err := s.fs.SyncDir(s.dir); err != nil { // before index.meta speaks of it
+		return err
+	}
 	return s.loadCheckpoint()
 }
 
@@ -112,10 +120,10 @@ func (s *Store) dropIndex() {
 		_ = s.safe.file.Close() // the same
 		s.safe.file = nil
 	}
-	if s.db != nil {
+	if s.db != nil && !s.broken {
 		_ = s.db.Close() // what it says is not believed
-		s.db = nil
 	}
+	s.db, s.broken = nil, false
 }
 
 // openBolt opens index.db and looks at its format. With hold it is at a sync

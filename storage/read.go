@@ -243,6 +243,13 @@ func (v *verified) has(b BlobID) bool {
 	return v.set[b]
 }
 
+// forget has the body proved again before the next one reads it.
+func (v *verified) forget(b BlobID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.set, b)
+}
+
 func (v *verified) add(b BlobID) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -3,8 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
-
-	bolt "go.etcd.io/bbolt"
+	"path/filepath"
 
 	"mailstead/mail"
 )
@@ -72,6 +71,17 @@ func (s *Store) replay() error {
 		s.log.Info("log replayed", "records", r.applied, "damages", len(r.damage))
 	}
 	return s.resumeAt(last, r)
+}
+
+// replayAnew replays into a new index, because the old one is damaged.
+func (s *Store) replayAnew(why error) error {
+	s.noteDamage(why)
+	s.dropIndex()
+	s.damage = nil
+	if err := s.makeIndex(filepath.Join(s.dir, "index.db"), true); err != nil {
+		return err
+	}
+	return s.replay()
 }
 
 // resumeAt makes the end of the log the place to write.
@@ -318,12 +328,11 @@ func (r *replayer) finish() error {
 func (r *replayer) flush() error {
 	for len(r.pending) > 0 {
 		n := min(len(r.pending), batchRecords)
-		t := &txState{}
-		if err := r.s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, r.pending[:n]) }); err != nil {
+		// The files that are freed stay: one may be a later message's, which has the
+		// number again. tidy removes those that nothing refers to in the end.
+		if _, err := r.s.applyTx(r.pending[:n]); err != nil {
 			return fmt.Errorf("replay log: %w", err)
 		}
-		// The files in t.freed stay: one may be a later message's, which has the
-		// number again. tidy removes those that nothing refers to in the end.
 		for _, req := range r.pending[:n] {
 			r.applied += len(req.items)
 		}

@@ -41,6 +41,7 @@ type Store struct {
 	packer *packer
 	seg    *segmentLog
 	safe   *syncPoint
+	broken bool // a write transaction panicked: bbolt may wait for itself; stage 2, Open and Close alone
 	feeds  feeds
 	sound  verified
 	damage []string // what Open found in the log
@@ -97,7 +98,11 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := s.openIndex(); err != nil {
 		return nil, err
 	}
-	if err := s.replay(); err != nil {
+	if err := s.replay(); isDamage(err) {
+		if err := s.replayAnew(err); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
 		return nil, err
 	}
 	if err := s.tidy(); err != nil {
@@ -169,7 +174,7 @@ func (s *Store) closeFiles() error {
 	if s.safe != nil {
 		errs = append(errs, s.safe.close(s))
 	}
-	if s.db != nil {
+	if s.db != nil && !s.broken {
 		errs = append(errs, s.db.Close())
 	}
 	errs = append(errs, s.lock.Close())
