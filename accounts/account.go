@@ -52,24 +52,29 @@ func (db *DB) AddAccount(ctx context.Context, addr mail.Address, password string
 		if err := c.view.taken(addr); err != nil {
 			return err
 		}
-		for r.ID = c.view.next; o.SkipIDs != nil; r.ID++ {
-			skip, err := o.SkipIDs(r.ID)
-			if err != nil {
-				return err
-			}
-			if !skip {
-				break
-			}
-		}
-		if r.ID > maxAccountID {
-			return fmt.Errorf("account numbers: %w", ErrLimit)
-		}
-		if err := c.setNext(r.ID + 1); err != nil {
-			return err
-		}
-		return c.putAccount(r)
+		return c.addAccount(r, o.SkipIDs)
 	})
 	return r.Account, err
+}
+
+// addAccount gives a record the next free number and puts it.
+func (c *change) addAccount(r *record, skipIDs func(mail.AccountID) (bool, error)) error {
+	for r.ID = c.view.next; skipIDs != nil; r.ID++ {
+		skip, err := skipIDs(r.ID)
+		if err != nil {
+			return err
+		}
+		if !skip {
+			break
+		}
+	}
+	if r.ID > maxAccountID {
+		return fmt.Errorf("account numbers: %w", ErrLimit)
+	}
+	if err := c.setNext(r.ID + 1); err != nil {
+		return err
+	}
+	return c.putAccount(r)
 }
 
 // edit changes a copy of an account's record.

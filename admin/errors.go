@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"mailstead/accounts"
+	"mailstead/backup"
 	"mailstead/storage"
 	"mailstead/transfer"
 )
@@ -47,7 +48,8 @@ var kinds = []struct {
 	{accounts.ErrLimit, Limit}, {accounts.ErrClosed, Unavailable},
 	{storage.ErrNoAccount, NotFound}, {storage.ErrNoMailbox, NotFound}, {storage.ErrExists, Exists}, {storage.ErrNoSpace, Unavailable},
 	{storage.ErrOverQuota, Limit}, {storage.ErrLimit, Limit}, {storage.ErrBadName, Invalid}, {transfer.ErrMessage, Invalid},
-	{storage.ErrNoMessage, NotFound}, {transfer.ErrNoMailbox, NotFound}, {storage.ErrClosed, Unavailable}, {context.Canceled, Unavailable}, {context.DeadlineExceeded, Unavailable},
+	{storage.ErrNoMessage, NotFound}, {transfer.ErrNoMailbox, NotFound}, {backup.ErrNotEmpty, InUse}, {backup.ErrInside, Invalid},
+	{backup.ErrBusy, Unavailable}, {accounts.ErrDamaged, Invalid}, {storage.ErrClosed, Unavailable}, {context.Canceled, Unavailable}, {context.DeadlineExceeded, Unavailable},
 }
 
 // AsError gives any error its code.

@@ -87,9 +87,9 @@ func (r *remote) Subscribe(ctx context.Context, name string) error {
 	return r.c.Ask(ctx, "transfer/subscribe", TransferQuery{Address: r.address, Mailbox: transfer.Mailbox{Name: name}}, &struct{}{})
 }
 
-// RaiseUIDNext implements transfer.Contents.
-func (r *remote) RaiseUIDNext(ctx context.Context, m transfer.Mailbox, next storage.UID) error {
-	return r.c.Ask(ctx, "transfer/uidnext", TransferQuery{Address: r.address, Mailbox: m, UID: next}, &struct{}{})
+// Adopt implements transfer.Catalog.
+func (r *remote) Adopt(ctx context.Context, m transfer.Mailbox) (now transfer.Mailbox, err error) {
+	return now, r.c.Ask(ctx, "transfer/adopt", TransferQuery{Address: r.address, Mailbox: m}, &now)
 }
 
 // Fingerprints implements transfer.Contents.

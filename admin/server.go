@@ -113,6 +113,8 @@ func (s *Service) handler() http.Handler {
 	add("alias/remove", answer(s.RemoveAlias))
 	add("mailbox/list", answer(s.Mailboxes))
 	add("check", s.check)
+	add("backup", inParts(s.Backup))
+	add("account/adopt", answer(s.AdoptAccount))
 	s.addTransfer(add)
 	s.addStore(add)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

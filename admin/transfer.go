@@ -90,14 +90,14 @@ func (s *Service) TransferSubscribe(ctx context.Context, q TransferQuery) (struc
 	return struct{}{}, l.Subscribe(ctx, q.Mailbox.Name)
 }
 
-// TransferUIDNext raises the UIDNEXT of a mailbox to UID. Reads Address, Mailbox
-// and UID.
-func (s *Service) TransferUIDNext(ctx context.Context, q TransferQuery) (struct{}, error) {
+// TransferAdopt makes a mailbox go on with UIDs of another time. Reads Address
+// and Mailbox.
+func (s *Service) TransferAdopt(ctx context.Context, q TransferQuery) (transfer.Mailbox, error) {
 	l, err := s.local(q.Address)
 	if err != nil {
-		return struct{}{}, err
+		return transfer.Mailbox{}, err
 	}
-	return struct{}{}, l.RaiseUIDNext(ctx, q.Mailbox, q.UID)
+	return l.Adopt(ctx, q.Mailbox)
 }
 
 // TransferRows tells of the messages of a mailbox with UIDs above the one
@@ -129,7 +129,7 @@ func (s *Service) addTransfer(add func(string, http.HandlerFunc)) {
 	add("transfer/mailboxes", answer(s.TransferMailboxes))
 	add("transfer/create", answer(s.TransferCreate))
 	add("transfer/subscribe", answer(s.TransferSubscribe))
-	add("transfer/uidnext", answer(s.TransferUIDNext))
+	add("transfer/adopt", answer(s.TransferAdopt))
 	add("transfer/rows", answer(s.TransferRows))
 	add("transfer/fingerprints", s.fingerprints)
 	add("transfer/body", s.body)

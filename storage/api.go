@@ -59,6 +59,11 @@ type Options struct {
 	// Housekeeping is how often the store looks whether there is dead space to
 	// give back, or something to give up; 0 means ten minutes, negative never.
 	Housekeeping time.Duration
+	// Restored says that the store is a backup brought back to serve: UIDs,
+	// modseqs and ids that were given out after the backup was made are left
+	// out, and every message counts as changed, so that what clients remember
+	// of that time cannot be mistaken for something else.
+	Restored bool
 	// Progress is called now and then while Open reads the log or a checkpoint;
 	// may be nil.
 	Progress func(Progress)

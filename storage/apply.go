@@ -68,6 +68,8 @@ func apply(x index, it *item) (outcome, error) {
 		return x.applyPurge(r)
 	case kindUndelete:
 		return x.applyUndelete(r)
+	case kindReserve:
+		return x.applyReserve(r)
 	}
 	return outcome{}, fmt.Errorf("record %d of kind %d: %w", r.seq, r.kind, errBadRecord)
 }

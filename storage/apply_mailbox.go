@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -106,6 +107,33 @@ func (x index) applyCreateMailbox(r *record) (out outcome, err error) {
 	}
 	out.mailbox, err = x.make(r.account, Mailbox{Name: r.name, SpecialUse: r.use, UIDValidity: r.validity}, r.time)
 	return out, err
+}
+
+// applyReserve raises UIDNEXT and HIGHESTMODSEQ, and gives a mailbox that never
+// had a message another UIDVALIDITY.
+func (x index) applyReserve(r *record) (out outcome, err error) {
+	ref := Ref{r.account, r.mailbox}
+	m, err := x.mailbox(ref)
+	if errors.Is(err, ErrNoMailbox) {
+		return outcome{err: err}, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	a, err := x.account(r.account)
+	if err != nil {
+		return out, err
+	}
+	if m.UIDNext == 1 && r.validity != 0 {
+		m.UIDValidity = r.validity
+	}
+	m.UIDNext, m.HighestModSeq = max(m.UIDNext, r.uidNext), max(m.HighestModSeq, r.since)
+	a.uidValidity, a.modseq = max(a.uidValidity, m.UIDValidity), max(a.modseq, m.HighestModSeq)
+	if err := x.putAccount(r.account, a); err != nil {
+		return out, err
+	}
+	out.mailbox = m
+	return out, x.putMailbox(ref, m)
 }
 
 func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {

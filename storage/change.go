@@ -134,6 +134,15 @@ func (s *Store) AdoptMailbox(ctx context.Context, id mail.AccountID, name string
 	return out.mailbox, err
 }
 
+// AdoptUIDs makes a mailbox go on with the UIDs of one that was elsewhere: when
+// it never had a message it takes that one's UIDValidity, unless it is 0, and
+// its UIDNext and HighestModSeq are that one's at least. It gives the mailbox as
+// it is then. ErrNoMailbox.
+func (s *Store) AdoptUIDs(ctx context.Context, ref Ref, was Mailbox) (Mailbox, error) {
+	out, err := s.change(ctx, record{kind: kindReserve, account: ref.Account, mailbox: ref.Mailbox, validity: was.UIDValidity, uidNext: was.UIDNext, since: was.HighestModSeq})
+	return out.mailbox, err
+}
+
 // DeleteMailbox removes a mailbox with its messages. Errors: ErrNoMailbox,
 // ErrInUse for INBOX, ErrHasChildren.
 func (s *Store) DeleteMailbox(ctx context.Context, id mail.AccountID, name string) error {

@@ -124,10 +124,8 @@ func (s *Store) checkpoint(ctx context.Context) (err error) {
 		return err
 	}
 	for _, old := range list[min(len(list), keepCheckpoints):] {
-		if name := checkpointName(old); !s.pins.defers(name) {
-			if err := s.fs.Remove(filepath.Join(s.seg.dir, name)); err != nil {
-				return fmt.Errorf("remove old checkpoint: %w", err)
-			}
+		if err := s.fs.Remove(filepath.Join(s.seg.dir, checkpointName(old))); err != nil {
+			return fmt.Errorf("remove old checkpoint: %w", err)
 		}
 	}
 	return nil
@@ -137,7 +135,9 @@ func (s *Store) checkpoint(ctx context.Context) (err error) {
 // checkpoint is better.
 func writeCheckpoint(ctx context.Context, x index, f io.WriterAt) (seq uint64, err error) {
 	at, seq, ok := x.watermark()
-	if !ok {
+	if !x.has(bucketMeta, []byte("watermark")) { // nothing was ever written
+		at, seq = position{1, segmentHeader}, 1
+	} else if !ok {
 		return 0, fmt.Errorf("watermark: %w", errBadRow)
 	}
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
@@ -252,6 +252,11 @@ func (s *Store) readCheckpoint(seq uint64, f func([]checkpointRow) error) (rows 
 		return 0, fmt.Errorf("open checkpoint: %w", err)
 	}
 	defer file.Close()
+	return readCheckpointRows(file, seq, f)
+}
+
+// readCheckpointRows is readCheckpoint of an open file.
+func readCheckpointRows(file io.Reader, seq uint64, f func([]checkpointRow) error) (rows int, err error) {
 	in := bufio.NewReaderSize(file, 1<<20)
 	if _, err := readCheckpointHead(in, seq); err != nil {
 		return 0, err

@@ -282,10 +282,8 @@ func (s *Store) removeSegments(ctx context.Context, dead []uint32, res *CompactR
 	}
 	for _, old := range list[1:] {
 		// An older one would need the segments that go.
-		if name := checkpointName(old); !s.pins.defers(name) {
-			if err := s.fs.Remove(filepath.Join(s.seg.dir, name)); err != nil {
-				return fmt.Errorf("remove old checkpoint: %w", err)
-			}
+		if err := s.fs.Remove(filepath.Join(s.seg.dir, checkpointName(old))); err != nil {
+			return fmt.Errorf("remove old checkpoint: %w", err)
 		}
 	}
 	if err := s.fs.SyncDir(s.seg.dir); err != nil {
@@ -342,6 +340,8 @@ func (s *Store) compactIndex(ctx context.Context, all bool, res *CompactResult) 
 	if !all && (free < before/2 || free < indexSlack) {
 		return nil
 	}
+	s.whole.Lock()
+	defer s.whole.Unlock()
 	if err := s.control(ctx, &request{exchange: true}); err != nil {
 		return fmt.Errorf("compact index: %w", err)
 	}

@@ -111,9 +111,14 @@ func (x index) del(bucket string, key []byte) error { return x.tx.Bucket([]byte(
 // scan walks the rows whose keys begin with prefix. Damaged ones are left out
 // and set the fault.
 func (x index) scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
+	return x.scanFrom(bucket, prefix, prefix)
+}
+
+// scanFrom is scan that begins at a key.
+func (x index) scanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := x.tx.Bucket([]byte(bucket)).Cursor()
-		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			val, ok := openRow(k, v)
 			if !ok {
 				_ = x.state.damaged(bucket, k) // kept in the state
@@ -161,6 +166,10 @@ func (x index) account(id mail.AccountID) (a accountRow, err error) {
 	if v == nil {
 		return a, ErrNoAccount
 	}
+	return decodeAccount(id, v)
+}
+
+func decodeAccount(id mail.AccountID, v []byte) (a accountRow, err error) {
 	d := rowReader{b: v}
 	version := d.uint()
 	a = accountRow{name: d.str(), nextMailbox: MailboxID(d.uint()), uidValidity: uint32(d.uint()), modseq: ModSeq(d.uint()),
@@ -316,7 +325,10 @@ func (l *locRow) length() int64 {
 }
 
 func (x index) loc(b BlobID) (l locRow, ok bool) {
-	v := x.get(bucketLoc, blobKey(b))
+	return decodeLoc(x.get(bucketLoc, blobKey(b)))
+}
+
+func decodeLoc(v []byte) (l locRow, ok bool) {
 	d := rowReader{b: v}
 	version := d.uint()
 	l = locRow{pos: position{uint32(d.uint()), d.int()}, bodyAt: d.int(), size: d.int(), crc: uint32(d.uint()), holders: d.uint(), aside: d.uint()}

@@ -60,6 +60,7 @@ const (
 	kindForget   // a segment is gone
 	kindPurge    // what was expunged before a time is given up
 	kindUndelete // what was expunged is back
+	kindReserve  // a mailbox goes on with the UIDs of another time
 	kindEnd
 )
 
@@ -99,7 +100,8 @@ type record struct {
 	before   int64    // Purge: Unix seconds
 	limit    uint64   // Purge: rows at most
 	kept     []keptKey
-	validity uint32 // CreateMailbox: its UIDVALIDITY, zero to choose
+	validity uint32 // CreateMailbox, Reserve: its UIDVALIDITY, zero to choose
+	uidNext  UID    // Reserve
 	aside    uint64 // number of the file with the body, zero for none
 	rawSize  int64  // of the message, when its body is compressed
 	rawCRC   uint32 // of the same
@@ -248,6 +250,9 @@ func (r *record) packOwn(w *rowWriter) {
 		}
 	case kindCreateMailbox:
 		w.uint(uint64(r.validity))
+	case kindReserve:
+		w.uint(uint64(r.validity))
+		w.uint(uint64(r.uidNext))
 	case kindForget:
 		w.uint(uint64(r.segment))
 	case kindPurge:
@@ -272,6 +277,8 @@ func (r *record) unpackOwn(d *rowReader) {
 		}
 	case kindCreateMailbox:
 		r.validity = uint32(d.uint())
+	case kindReserve:
+		r.validity, r.uidNext = uint32(d.uint()), UID(d.uint())
 	case kindForget:
 		r.segment = uint32(d.uint())
 	case kindPurge:

@@ -28,6 +28,7 @@ func TestRecordPackedAndReadAgain(t *testing.T) {
 		{"forget", record{kind: kindForget, segment: 77}},
 		{"purge", record{kind: kindPurge, before: 1700000000, limit: 500}},
 		{"undelete", record{kind: kindUndelete, kept: []keptKey{{1700000000, 3, 9}, {1, 2, 3}}}},
+		{"reserve", record{kind: kindReserve, account: 1, mailbox: 2, validity: 7, uidNext: 50, since: 9}},
 		{"create mailbox", record{kind: kindCreateMailbox, name: "a", validity: 5}},
 		{"expunge", record{kind: kindExpunge, keep: true, on: true, uids: UIDSet{{1, 2}}}},
 	}

@@ -19,6 +19,9 @@ import (
 	"mailstead/mail"
 )
 
+// Format is the version of what this program writes.
+const Format = formatVersion
+
 const (
 	formatVersion      = 2
 	defaultSegmentSize = 128 << 20
@@ -62,7 +65,8 @@ type Store struct {
 	stalled  error          // why nothing can be written at the moment
 	reserved map[mail.AccountID]int64
 
-	housekeeping sync.Mutex // one of compaction, checkpoint, backup at a time
+	housekeeping sync.Mutex // one of compaction and checkpoint at a time
+	whole        sync.Mutex // held while index.db is exchanged, or read as a whole for a backup
 	pins         pins
 }
 
@@ -108,6 +112,11 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := s.tidy(); err != nil {
 		return nil, err
 	}
+	if opts.Restored {
+		if err := s.renew(); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.fs.SyncDir(dir); err != nil {
 		return nil, err
 	}
@@ -146,6 +155,9 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// Dir is the store's directory.
+func (s *Store) Dir() string { return s.dir }
 
 // Damage tells what Open found broken in the log and had to leave out.
 func (s *Store) Damage() []string { return s.damage }

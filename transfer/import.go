@@ -16,6 +16,11 @@ type ImportOptions struct {
 	// only mailbox there is, into itself, all other mailboxes below it.
 	Into   string
 	DryRun bool // only look
+	// Backup says that the source is the same account at an earlier time, so that
+	// its UIDs are kept where that is possible: mailboxes that never had a message
+	// take the source's UIDVALIDITY, and UIDs that may have been given out since
+	// are left out.
+	Backup bool
 	// Progress is called often, by one goroutine at a time. Nil: not.
 	Progress func(Progress)
 }
@@ -78,12 +83,54 @@ func (im *importer) mailbox(ctx context.Context, from Mailbox, only bool) error 
 		}
 	}
 	im.res.Mailboxes = append(im.res.Mailboxes, MailboxResult{Name: name, New: !found})
+	if to, err = im.adopt(ctx, from, to); err != nil {
+		return err
+	}
 	err = im.messages(ctx, from, to)
+	if err == nil {
+		err = im.reserve(ctx, from, to)
+	}
 	if !im.o.DryRun {
 		to.Messages += im.res.Mailboxes[len(im.res.Mailboxes)-1].Copied // another of the source may go here too
 		im.have[name] = to
 	}
 	return err
+}
+
+// adopt gives a mailbox that never had a message the UIDs of the source.
+func (im *importer) adopt(ctx context.Context, from, to Mailbox) (Mailbox, error) {
+	if !im.o.Backup || im.o.DryRun || to.UIDNext != 1 {
+		return to, nil
+	}
+	to.UIDValidity, to.ModSeq = from.UIDValidity, from.ModSeq+spareModSeqs
+	to, err := im.dst.Adopt(ctx, to)
+	if err != nil {
+		return to, fmt.Errorf("take over UIDs of %q: %w", from.Name, err)
+	}
+	return to, nil
+}
+
+// More than is given out between two backups.
+const (
+	spareUIDs    = 1 << 16
+	spareModSeqs = 1 << 32
+)
+
+// reserve keeps UIDs that the source has given out from being given out again
+// under the same UIDVALIDITY (RFC 9051 §2.3.1.1).
+func (im *importer) reserve(ctx context.Context, from, to Mailbox) error {
+	if im.o.DryRun || from.UIDValidity == 0 || from.UIDValidity != to.UIDValidity || to.UIDNext > from.UIDNext {
+		return nil
+	}
+	next := uint64(from.UIDNext)
+	if im.o.Backup {
+		next += spareUIDs
+	}
+	to.UIDNext = storage.UID(min(next, 1<<32-1))
+	if _, err := im.dst.Adopt(ctx, to); err != nil {
+		return fmt.Errorf("reserve UIDs of %q: %w", to.Name, err)
+	}
+	return nil
 }
 
 // create makes a mailbox as the source has it; when the sink cannot, it makes
@@ -160,13 +207,7 @@ func (im *importer) messages(ctx context.Context, from, to Mailbox) error {
 	f.read(ctx, from)
 	close(f.out)
 	<-sent
-	if err := context.Cause(ctx); err != nil || !f.keepUIDs || im.o.DryRun {
-		return err
-	}
-	if err := im.dst.RaiseUIDNext(ctx, to, from.UIDNext); err != nil {
-		return fmt.Errorf("raise UIDNEXT of %q: %w", to.Name, err)
-	}
-	return nil
+	return context.Cause(ctx)
 }
 
 // keywords gives those of a message that the store can keep.

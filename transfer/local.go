@@ -50,22 +50,45 @@ func (l *Local) ref(m Mailbox) storage.Ref {
 }
 
 func fromStore(m storage.Mailbox) Mailbox {
-	return Mailbox{m.ID, m.Name, m.SpecialUse, m.Subscribed, m.UIDValidity, m.UIDNext, int64(m.Messages)}
+	return Mailbox{m.ID, m.Name, m.SpecialUse, m.Subscribed, m.UIDValidity, m.UIDNext, m.HighestModSeq, int64(m.Messages)}
 }
 
 // Mailboxes implements Source and Catalog.
-func (l *Local) Mailboxes(context.Context) ([]Mailbox, error) {
+func (l *Local) Mailboxes(ctx context.Context) ([]Mailbox, error) {
 	boxes, err := l.store.Mailboxes(l.account)
 	if err != nil {
 		return nil, err
 	}
 	list := []Mailbox{}
 	for _, m := range boxes {
-		if len(l.filter.Mailboxes) == 0 || slices.Contains(l.filter.Mailboxes, m.Name) {
-			list = append(list, fromStore(m))
+		if len(l.filter.Mailboxes) > 0 && !slices.Contains(l.filter.Mailboxes, m.Name) {
+			continue
 		}
+		one := fromStore(m)
+		if len(l.filter.MessageIDs) > 0 {
+			if one.Messages, err = l.count(ctx, one); err != nil {
+				return nil, err
+			}
+			if one.Messages == 0 {
+				continue
+			}
+		}
+		list = append(list, one)
 	}
 	return list, nil
+}
+
+// count counts the messages that the filter lets through.
+func (l *Local) count(ctx context.Context, m Mailbox) (n int64, err error) {
+	for msg, err := range l.Messages(ctx, m) {
+		if err != nil && msg.Item == "" {
+			return n, err
+		}
+		if err == nil {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Messages implements Source.
@@ -117,6 +140,12 @@ func (l *Local) Subscribe(ctx context.Context, name string) error {
 	return l.store.Subscribe(ctx, l.account, name, true)
 }
 
+// Adopt implements Catalog.
+func (l *Local) Adopt(ctx context.Context, m Mailbox) (Mailbox, error) {
+	now, err := l.store.AdoptUIDs(ctx, l.ref(m), storage.Mailbox{UIDValidity: m.UIDValidity, UIDNext: m.UIDNext, HighestModSeq: m.ModSeq})
+	return fromStore(now), err
+}
+
 // Fingerprints implements Contents.
 func (l *Local) Fingerprints(_ context.Context, m Mailbox) iter.Seq2[storage.Fingerprint, error] {
 	return l.store.Fingerprints(l.ref(m))
@@ -145,21 +174,4 @@ func (l *Local) Append(ctx context.Context, m Mailbox, msgs []Incoming) ([]stora
 		uids[i] = a[0].UID
 	}
 	return uids, nil
-}
-
-// RaiseUIDNext implements Contents: UIDs that messages had which are gone must
-// not be met again under the same UIDVALIDITY (RFC 9051 §2.3.1.1). The store
-// knows one way to use a UID up, which is a message.
-func (l *Local) RaiseUIDNext(ctx context.Context, m Mailbox, next storage.UID) error {
-	now, err := l.store.MailboxByID(l.ref(m))
-	if err != nil || now.UIDNext >= next {
-		return err
-	}
-	to := storage.Target{Ref: l.ref(m), Flags: storage.Seen | storage.Deleted, UID: next - 1}
-	done, err := l.store.Append(ctx, strings.NewReader("Subject: UIDs of expunged messages\r\n\r\n"), to)
-	if err != nil {
-		return err
-	}
-	_, _, err = l.store.Expunge(ctx, l.ref(m), storage.UIDs(done[0].UID), false)
-	return err
 }

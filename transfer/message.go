@@ -23,7 +23,9 @@ type Mailbox struct {
 	// Sink.Create they are a wish: what Create returns is what holds.
 	UIDValidity uint32      `json:"uidvalidity,omitempty"`
 	UIDNext     storage.UID `json:"uidnext,omitempty"`
-	Messages    int64       `json:"messages"` // of files about as many: they are counted before they are read
+	// ModSeq is the highest there; zero when the source has none.
+	ModSeq   storage.ModSeq `json:"highestmodseq,omitempty"`
+	Messages int64          `json:"messages"` // of files about as many: they are counted before they are read
 }
 
 // Message is one message of a source.
@@ -65,6 +67,10 @@ type Catalog interface {
 	// fields are taken over as far as the store can.
 	Create(context.Context, Mailbox) (Mailbox, error)
 	Subscribe(ctx context.Context, name string) error
+	// Adopt makes a mailbox that is there, by its ID, go on as UIDValidity,
+	// UIDNext and ModSeq of m say: the first is taken only where there never was
+	// a message, the others only when they are greater.
+	Adopt(ctx context.Context, m Mailbox) (Mailbox, error)
 }
 
 // Contents is the part of a Sink that knows messages. Mailboxes given to it are
@@ -77,8 +83,6 @@ type Contents interface {
 	// Append stores messages, all or none, and gives their UIDs. They are
 	// durable when it returns. ErrMessage.
 	Append(context.Context, Mailbox, []Incoming) ([]storage.UID, error)
-	// RaiseUIDNext makes sure that no UID below next is given out any more.
-	RaiseUIDNext(ctx context.Context, m Mailbox, next storage.UID) error
 }
 
 // Sink is an account that messages can be put into.

@@ -14,7 +14,9 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"mailstead/accounts"
 	"mailstead/admin"
+	"mailstead/backup"
 	"mailstead/transfer"
 )
 
@@ -58,8 +60,10 @@ type verbs struct {
 	Mailbox struct {
 		List mailboxListVerb `cmd:"" help:"List the mailboxes of an account."`
 	} `cmd:"" help:"Mailboxes of an account."`
-	Import   importVerb `cmd:"" help:"Copy mail from a Maildir, mbox or .eml files into an account; what is there already is left alone."`
-	Export   exportVerb `cmd:"" help:"Copy the mail of an account into a Maildir or mbox files."`
+	Import   importVerb  `cmd:"" help:"Copy mail from a Maildir, mbox or .eml files into an account; what is there already is left alone."`
+	Export   exportVerb  `cmd:"" help:"Copy the mail of an account into a Maildir or mbox files."`
+	Backup   backupVerb  `cmd:"" help:"Copy everything into a directory, while the server runs; the next time only what is new."`
+	Restore  restoreVerb `cmd:"" help:"Look into a backup, prove it, and bring back a message, a mailbox, an account or everything."`
 	Undelete struct {
 		List    undeleteListVerb    `cmd:"" help:"List the expunged messages that can be brought back."`
 		Restore undeleteRestoreVerb `cmd:"" help:"Bring expunged messages back, with flags and dates; they get new UIDs."`
@@ -126,7 +130,8 @@ func newParser(v *verbs, std streams, exit func(int)) (*kong.Kong, error) {
 
 // exitCode tells the kinds of errors apart.
 func exitCode(err error) int {
-	if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.NotFound || errors.Is(err, errNoData) || errors.Is(err, errNoSource) || errors.Is(err, transfer.ErrNoMailbox) {
+	if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.NotFound || errors.Is(err, errNoData) || errors.Is(err, errNoSource) || errors.Is(err, errNoSuchMessage) || errors.Is(err, accounts.ErrNotFound) ||
+		errors.Is(err, backup.ErrNoBackup) || errors.Is(err, backup.ErrNoGeneration) || errors.Is(err, transfer.ErrNoMailbox) {
 		return exitNotFound
 	}
 	if errors.Is(err, admin.ErrNotRunning) || errors.Is(err, errMute) {

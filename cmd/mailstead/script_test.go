@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exit": cmdExit, "serve": cmdServe, "reload": cmdReload, "log": cmdLog, "stop": cmdStop,
+			"exit": cmdExit, "serve": cmdServe, "reload": cmdReload, "log": cmdLog, "shutdown": cmdShutdown,
 			"fill": cmdFill, "expunge": cmdExpunge, "spoil": cmdSpoil,
 		},
 	})
@@ -134,8 +134,8 @@ func cmdReload(ts *testscript.TestScript, _ bool, args []string) {
 // cmdLog is: log PATTERN.
 func cmdLog(ts *testscript.TestScript, _ bool, args []string) { server(ts).await(ts, args[0]) }
 
-// cmdStop is: stop. The server must end with exit code 0.
-func cmdStop(ts *testscript.TestScript, _ bool, _ []string) {
+// cmdShutdown is: shutdown (testscript has a stop of its own, which ends the script). The server must end with exit code 0.
+func cmdShutdown(ts *testscript.TestScript, _ bool, _ []string) {
 	s := server(ts)
 	ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
 	<-s.done

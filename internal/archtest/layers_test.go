@@ -16,6 +16,7 @@ var rows = map[string]int{
 	"admin":                         5,
 	"delivery":                      4,
 	"transfer":                      3,
+	"backup":                        3,
 	"storage":                       2,
 	"accounts":                      2,
 	"mail":                          1,
