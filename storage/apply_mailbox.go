@@ -119,6 +119,9 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 		return outcome{err: ErrHasChildren}, nil
 	}
 	ref := Ref{r.account, id}
+	if m, err := x.mailbox(ref); r.revive && (err != nil || m.Messages > 0) {
+		return outcome{err: ErrInUse}, nil // what was moved out of it may still be there
+	}
 	if err := x.empty(ref, r.name, r); err != nil {
 		return out, err
 	}

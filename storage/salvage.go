@@ -12,13 +12,14 @@ import (
 // salvage is how a log is replayed behind a hole: what was lost may have made
 // the account, the mailbox or the UIDs that later records build on.
 type salvage struct {
-	uidNext map[Ref]UID // when the hole was met
+	uidNext map[Ref]UID  // when the hole was met
+	renew   map[Ref]bool // UIDs that clients know were not given out again
 	known   map[mail.AccountID]bool
 	missing map[mail.AccountID]bool // accounts that only messages speak of
 }
 
 func beginSalvage(s *Store) (*salvage, error) {
-	v := &salvage{uidNext: map[Ref]UID{}, known: map[mail.AccountID]bool{}, missing: map[mail.AccountID]bool{}}
+	v := &salvage{uidNext: map[Ref]UID{}, renew: map[Ref]bool{}, known: map[mail.AccountID]bool{}, missing: map[mail.AccountID]bool{}}
 	return v, s.view(func(x index) error {
 		for k, row := range x.scan(bucketMbox, nil) {
 			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
@@ -38,6 +39,7 @@ func (v *salvage) adapt(r *record) {
 		v.known[r.account] = true
 	}
 	r.revive = true
+	v.doubt(r)
 	for i := range r.targets {
 		r.targets[i].orInbox = true
 		if id := r.targets[i].Account; !v.known[id] {
@@ -45,6 +47,24 @@ func (v *salvage) adapt(r *record) {
 			r.makeAccounts = append(r.makeAccounts, id)
 			v.known[id] = true
 		}
+	}
+}
+
+// doubt keeps what is done by UID to messages from before the hole. Those after
+// it may have other UIDs than they had, and others would be hit: what was
+// expunged is rather back than another one lost.
+func (v *salvage) doubt(r *record) {
+	switch r.kind {
+	case kindFlags, kindExpunge, kindCopy, kindMove:
+	default:
+		return
+	}
+	if r.all {
+		r.uids, r.all = UIDSet{{1, 1<<32 - 1}}, false
+	}
+	r.uids = r.uids.below(v.uidNext[Ref{r.account, r.mailbox}])
+	if r.dst != 0 {
+		v.renew[Ref{r.account, r.dst}] = true
 	}
 }
 
@@ -56,7 +76,7 @@ func (v *salvage) finish(s *Store) error {
 		for _, k := range x.under(bucketMbox, nil) {
 			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
 			m, err := x.mailbox(ref)
-			if err != nil || m.UIDNext == v.uidNext[ref] {
+			if err != nil || m.UIDNext == v.uidNext[ref] && !v.renew[ref] {
 				continue
 			}
 			a, err := x.account(ref.Account)

@@ -57,6 +57,16 @@ func (s UIDSet) All() iter.Seq[UID] {
 	}
 }
 
+// below gives the part of the set that is below u.
+func (s UIDSet) below(u UID) (out UIDSet) {
+	for _, r := range s {
+		if r.First < u {
+			out = append(out, UIDRange{r.First, min(r.Last, u-1)})
+		}
+	}
+	return out
+}
+
 // valid tells whether the set is as its type promises.
 func (s UIDSet) valid() bool {
 	last := UID(0)
