@@ -1,5 +1,5 @@
 # check is what must be green before every commit.
-.PHONY: check test fuzz bench crash interop build
+.PHONY: check test fuzz bench compare crash interop build
 
 build:
 	go build -o bin/mailstead ./cmd/mailstead
@@ -24,6 +24,11 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# compare measures over the wire, in turns with Postfix and Dovecot where they
+# are installed; see docs/performance.md.
+compare:
+	go run ./bench compare
 
 # crash kills real processes under load, many more times than go test does.
 crash:

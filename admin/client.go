@@ -18,8 +18,9 @@ var ErrNotRunning = errors.New("no server is running")
 // Client asks a Service, in another process or in this one. Safe for concurrent
 // use; Close it.
 type Client struct {
-	http  *http.Client
-	close func() error
+	http    *http.Client
+	close   func() error
+	service *Service // in process
 }
 
 // Dial makes a client of the server whose socket is at path. Errors:
@@ -46,12 +47,14 @@ func InProcess(s *Service) *Client {
 	ln := pipeListener{make(chan net.Conn), make(chan struct{})}
 	srv := NewServer(s)
 	srv.serve(ln)
-	return newClient(ln.dial, func() error { return srv.http.Close() })
+	c := newClient(ln.dial, func() error { return srv.http.Close() })
+	c.service = s
+	return c
 }
 
 func newClient(dial func(context.Context) (net.Conn, error), end func() error) *Client {
 	t := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
-	return &Client{&http.Client{Transport: t}, func() error {
+	return &Client{http: &http.Client{Transport: t}, close: func() error {
 		t.CloseIdleConnections()
 		if end != nil {
 			return end()
@@ -86,6 +89,11 @@ func (c *Client) post(ctx context.Context, operation string, in any) (io.ReadClo
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", operation, err)
 	}
+	return c.do(operation, req)
+}
+
+// do sends a question and gives its answer, which the caller closes.
+func (c *Client) do(operation string, req *http.Request) (io.ReadCloser, error) {
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", operation, err)

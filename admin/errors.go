@@ -7,6 +7,7 @@ import (
 
 	"mailstead/accounts"
 	"mailstead/storage"
+	"mailstead/transfer"
 )
 
 // Code says what kind of error an operation ended with.
@@ -45,7 +46,8 @@ var kinds = []struct {
 	{accounts.ErrInUse, InUse}, {accounts.ErrInvalid, Invalid}, {accounts.ErrBadPassword, Invalid}, {accounts.ErrAliasLoop, Invalid},
 	{accounts.ErrLimit, Limit}, {accounts.ErrClosed, Unavailable},
 	{storage.ErrNoAccount, NotFound}, {storage.ErrNoMailbox, NotFound}, {storage.ErrExists, Exists}, {storage.ErrNoSpace, Unavailable},
-	{storage.ErrClosed, Unavailable}, {context.Canceled, Unavailable}, {context.DeadlineExceeded, Unavailable},
+	{storage.ErrOverQuota, Limit}, {storage.ErrLimit, Limit}, {storage.ErrBadName, Invalid}, {transfer.ErrMessage, Invalid},
+	{storage.ErrNoMessage, NotFound}, {transfer.ErrNoMailbox, NotFound}, {storage.ErrClosed, Unavailable}, {context.Canceled, Unavailable}, {context.DeadlineExceeded, Unavailable},
 }
 
 // AsError gives any error its code.

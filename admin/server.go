@@ -113,6 +113,7 @@ func (s *Service) handler() http.Handler {
 	add("alias/remove", answer(s.RemoveAlias))
 	add("mailbox/list", answer(s.Mailboxes))
 	add("check", s.check)
+	s.addTransfer(add)
 	s.addStore(add)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, &Error{NotFound, fmt.Sprintf("no operation %s %s", r.Method, r.URL.Path)})

@@ -34,15 +34,30 @@ func (s *session) append(ctx context.Context, c *wire.Command) (reply, error) {
 		return refusal, nil
 	}
 	file := s.srv.o.Spool.New()
-	defer file.Close()
 	if refusal, err := s.receive(file, c.Tag, a); err != nil || refusal.kind != "" {
+		_ = file.Close() // what it says does not matter any more
 		return refusal, err
 	}
-	out, err := s.srv.o.Store.Append(context.WithoutCancel(ctx), file, target)
+	wait, err := s.srv.o.Store.AppendStart(context.WithoutCancel(ctx), file, target)
 	if err != nil {
+		_ = file.Close() // the same
 		return s.intoReply("APPEND", err), nil
 	}
-	return okCode(fmt.Sprintf("APPENDUID %d %d", out[0].UIDValidity, out[0].UID), "APPEND completed"), nil
+	finish := func() reply {
+		out, err := wait()
+		_ = file.Close() // it is stored, or is not
+		if err != nil {
+			return s.intoReply("APPEND", err)
+		}
+		return okCode(fmt.Sprintf("APPENDUID %d %d", out.UIDValidity, out.UID), "APPEND completed")
+	}
+	// The next command is here already. What it may see of this one it sees,
+	// unless it is an APPEND too; and the client has another mailbox selected.
+	if s.r.Buffered() > 0 && (s.view == nil || s.view.ref != target.Ref) {
+		s.later(&pending{c.Tag, a.Size, finish})
+		return reply{kind: kindLater}, nil
+	}
+	return finish(), nil
 }
 
 // appendTarget checks all that can be checked before the message is there.

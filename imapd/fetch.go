@@ -56,7 +56,7 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 	case f.odd != nil:
 		return reply{}, f.odd
 	case f.damaged:
-		return no("SERVERBUG", "Some messages are damaged and were left out"), nil
+		return damaged(), nil
 	case !c.UID && f.found < s.view.count(set):
 		return expungeIssued(), nil
 	}

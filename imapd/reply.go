@@ -23,6 +23,8 @@ const (
 	kindOK  = "OK"
 	kindNo  = "NO"
 	kindBad = "BAD"
+	// kindLater is no answer yet: it was handed to session.later.
+	kindLater = "LATER"
 )
 
 // done answers a command that has done its work: "OK NAME completed".
@@ -45,7 +47,13 @@ func expungeIssued() reply {
 func tooBig(limit int64) reply {
 	return no("TOOBIG", fmt.Sprintf("Message is bigger than %d bytes", limit))
 }
-func overQuota() reply   { return no("OVERQUOTA", "Mailboxes are full") }
+func overQuota() reply { return no("OVERQUOTA", "Mailboxes are full") }
+
+// damaged answers a command that has left out messages nobody can read any
+// more. RFC 5530 §3: CORRUPTION, which a client need not try again for.
+func damaged() reply {
+	return no("CORRUPTION", "Some messages are damaged and were left out")
+}
 func unavailable() reply { return no("UNAVAILABLE", "Temporarily not possible; try again later") }
 
 // fatal ends a session: the connection is lost, or out of step.
@@ -96,7 +104,7 @@ func (s *session) replyTo(name string, err error) reply {
 	}
 	s.log.Error("command failed", "command", name, logkey.Account, uint32(s.account), logkey.Err, err)
 	if errors.Is(err, storage.ErrDamaged) {
-		return no("SERVERBUG", "A message is damaged and can't be read")
+		return damaged()
 	}
 	return unavailable()
 }

@@ -43,6 +43,9 @@ type session struct {
 	// autoFlush: what is written goes out before the client is waited for.
 	autoFlush bool
 
+	pendings  *pendings
+	answering sync.WaitGroup
+
 	account  mail.AccountID // zero: not logged in
 	unwatch  func()         // nil: not watching the account
 	watching sync.WaitGroup
@@ -57,7 +60,7 @@ type session struct {
 }
 
 func newSession(srv *Server, c *conn, remote netip.Addr, log *slog.Logger) *session {
-	s := &session{srv: srv, conn: c, log: log, remote: remote, start: time.Now(), autoFlush: true}
+	s := &session{srv: srv, conn: c, log: log, remote: remote, start: time.Now(), autoFlush: true, pendings: newPendings()}
 	s.w = wire.NewWriter(c)
 	s.r = wire.NewReader(input{s}, wire.Limits{}, s.continuation)
 	return s
@@ -68,7 +71,7 @@ func newSession(srv *Server, c *conn, remote netip.Addr, log *slog.Logger) *sess
 type input struct{ s *session }
 
 func (in input) Read(p []byte) (int, error) {
-	if in.s.autoFlush {
+	if in.s.autoFlush && !in.s.busy() {
 		if err := in.s.w.Flush(); err != nil {
 			return 0, err
 		}
@@ -78,6 +81,9 @@ func (in input) Read(p []byte) (int, error) {
 
 // continuation asks the client for more (RFC 9051 §7.6).
 func (s *session) continuation(text string) error {
+	if err := s.settle(); err != nil {
+		return err
+	}
 	s.w.Continuation(text)
 	return s.w.Flush()
 }
@@ -92,6 +98,10 @@ func (s *session) serve(parent context.Context) {
 
 	s.w.Status("*", kindOK, "CAPABILITY "+s.capabilities(), s.srv.greeting())
 	err := s.loop(ctx)
+	if serr := s.settle(); err == nil {
+		err = serr
+	}
+	s.answering.Wait()
 	if !s.leaving {
 		s.goodbye(ctx, err)
 	}
@@ -115,6 +125,11 @@ func (s *session) loop(ctx context.Context) error {
 		}
 		s.conn.await(s.srv.o.IdleTimeout)
 		c, err := s.r.ReadCommand()
+		if err != nil || c.Name != "APPEND" {
+			if err := s.settle(); err != nil {
+				return err
+			}
+		}
 		if syntax, ok := errors.AsType[*wire.SyntaxError](err); ok {
 			s.notUnderstood(syntax.Tag, bad(syntax.Text))
 			continue
@@ -138,7 +153,7 @@ func (s *session) loop(ctx context.Context) error {
 func (s *session) execute(ctx context.Context, c *wire.Command) error {
 	row, known := commands[c.Name]
 	if !known || row.states&s.state() == 0 {
-		if err := s.skipMessage(c); err != nil {
+		if err := errors.Join(s.skipMessage(c), s.settle()); err != nil {
 			return err
 		}
 		if !known {
@@ -154,6 +169,13 @@ func (s *session) execute(ctx context.Context, c *wire.Command) error {
 	}
 	if err != nil {
 		answer = s.replyTo(c.Name, err)
+	}
+	if answer.kind == kindLater {
+		s.bad = 0
+		return nil
+	}
+	if err := s.settle(); err != nil {
+		return err
 	}
 	if !row.quiet && s.view != nil {
 		if err := s.announce(!row.keepNumbers || c.UID); err != nil {

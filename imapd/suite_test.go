@@ -76,6 +76,7 @@ func (l *logins) disable(id mail.AccountID) {
 // suite is a server with its store.
 type suite struct {
 	t      testing.TB
+	dir    string // of the store
 	store  *storage.Store
 	logins *logins
 	server *Server
@@ -87,7 +88,8 @@ type suite struct {
 // otherwise.
 func newSuite(t testing.TB, change ...func(*Options)) *suite {
 	t.Helper()
-	s := &suite{t: t, store: storagetest.Open(t, storage.Options{}), logins: &logins{watched: map[mail.AccountID][]chan struct{}{}}}
+	dir := t.TempDir()
+	s := &suite{t: t, dir: dir, store: storagetest.OpenDir(t, dir, storage.Options{}), logins: &logins{watched: map[mail.AccountID][]chan struct{}{}}}
 	for id, name := range map[mail.AccountID]string{alice: "alice@example.test", bob: "bob@example.test"} {
 		if err := s.store.CreateAccount(t.Context(), id, name); err != nil {
 			t.Fatal(err)

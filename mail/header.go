@@ -29,7 +29,13 @@ func (f Field) Is(name string) bool { return strings.EqualFold(f.Name, name) }
 // the white space around it.
 func Unfold(v string) string {
 	if strings.ContainsAny(v, "\r\n") {
-		v = strings.NewReplacer("\r\n", "", "\n", "", "\r", "").Replace(v)
+		b := make([]byte, 0, len(v))
+		for i := range len(v) {
+			if v[i] != '\r' && v[i] != '\n' {
+				b = append(b, v[i])
+			}
+		}
+		v = string(b)
 	}
 	return strings.Trim(v, " \t")
 }

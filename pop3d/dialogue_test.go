@@ -39,6 +39,7 @@ func (users) Login(_ context.Context, user, password string, _ netip.Addr) (mail
 func (u users) Watch(mail.AccountID) (<-chan struct{}, func()) { return u.ended, func() {} }
 
 type suite struct {
+	dir   string // of the store
 	store *storage.Store
 	inbox storage.Ref
 	addr  string
@@ -48,7 +49,8 @@ type suite struct {
 
 func start(t testing.TB, o pop3d.Options) *suite {
 	t.Helper()
-	s := &suite{store: storagetest.Open(t, storage.Options{}), users: users{make(chan struct{})}}
+	dir := t.TempDir()
+	s := &suite{dir: dir, store: storagetest.OpenDir(t, dir, storage.Options{}), users: users{make(chan struct{})}}
 	if err := s.store.CreateAccount(t.Context(), 1, "alice"); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +62,7 @@ func start(t testing.TB, o pop3d.Options) *suite {
 	for i := range 3 {
 		s.put(t, fmt.Sprintf("Subject: %d\r\n\r\n.dot\r\nline %d\r\n..\r\nlast without end", i+1, i+1))
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	cert := filepath.Join(dir, "c")
 	if err := netd.WriteSelfSigned(cert, filepath.Join(dir, "k"), "localhost"); err != nil {
 		t.Fatal(err)

@@ -139,6 +139,11 @@ func (x *session) send(arg string, lines int) {
 	case errors.Is(err, storage.ErrNoMessage):
 		x.fail("", "message was removed by another client")
 		return
+	case errors.Is(err, storage.ErrDamaged):
+		// RFC 3206 §4: trying again is no use. The other messages are there.
+		x.log("message damaged", err, logkey.UID, e.uid)
+		x.fail("SYS/PERM", "the message is damaged and can't be read")
+		return
 	case err != nil:
 		x.trouble("open message", err)
 		return

@@ -146,8 +146,13 @@ func (x *session) fail(code, text string) {
 
 // trouble answers what went wrong inside; the log has the rest.
 func (x *session) trouble(what string, err error) {
-	x.srv.o.Logger.Error(what, logkey.Proto, "pop3", logkey.Remote, x.remote.String(), logkey.Err, err)
+	x.log(what, err)
 	x.fail("SYS/TEMP", "temporary problem, try again later")
+}
+
+// log tells what someone must look at.
+func (x *session) log(event string, err error, more ...any) {
+	x.srv.o.Logger.Error(event, append(more, logkey.Proto, "pop3", logkey.Remote, x.remote.String(), logkey.Err, err)...)
 }
 
 // release gives the maildrop back and tells the log what the session did.

@@ -49,16 +49,25 @@ func (c *conn) receive() *body {
 	return b
 }
 
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	for len(b.ready) == 0 && b.err == nil {
-		b.fill()
+// Read implements io.Reader. It gives as much as has come in: a line at a time
+// would be a system call each for who writes it to a file.
+func (b *body) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		for len(b.ready) == 0 && b.err == nil {
+			if n > 0 && b.c.br.Buffered() == 0 {
+				return n, nil
+			}
+			b.fill()
+		}
+		if len(b.ready) == 0 {
+			if n > 0 {
+				return n, nil
+			}
+			return 0, b.err
+		}
+		got := copy(p[n:], b.ready)
+		n, b.ready = n+got, b.ready[got:]
 	}
-	if len(b.ready) == 0 {
-		return 0, b.err
-	}
-	n := copy(p, b.ready)
-	b.ready = b.ready[n:]
 	return n, nil
 }
 

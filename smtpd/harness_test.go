@@ -20,7 +20,6 @@ import (
 
 	"mailstead/delivery"
 	"mailstead/internal/netd"
-	"mailstead/internal/spool"
 	"mailstead/mail"
 	"mailstead/smtpd"
 )
@@ -185,7 +184,7 @@ func start(t testing.TB, o smtpd.Options) *suite {
 		o.Authenticator = fakeUsers{}
 	}
 	if o.Spool.Path == "" {
-		o.Spool = spool.Dir{Path: t.TempDir(), MemoryLimit: o.Spool.MemoryLimit}
+		o.Spool.Path = t.TempDir()
 	}
 	o.Logger = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	store, pool := certificates(t)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	smtp "github.com/emersion/go-smtp"
+	"golang.org/x/sys/unix"
 
 	"mailstead/delivery"
 	"mailstead/mail"
@@ -48,6 +49,7 @@ const (
 	loginUnavailable  = "454 4.7.0 Login not possible at the moment"
 	unfinished        = "451 4.4.2 Message not finished"
 	unavailable       = "451 4.3.0 Not possible at the moment, try again later"
+	noSpace           = "452 4.3.1 Not enough storage, try again later"
 )
 
 // answers is what a peer is told for errors that come from below.
@@ -60,7 +62,7 @@ var answers = []struct {
 	{delivery.ErrRemoteUnsupported, "550 5.7.1 This server does not send to other domains"},
 	{delivery.ErrTooBig, tooBig},
 	{delivery.ErrOverQuota, "452 4.2.2 Mailbox full"},
-	{delivery.ErrNoSpace, "452 4.3.1 Not enough storage, try again later"},
+	{delivery.ErrNoSpace, noSpace},
 	{delivery.ErrUnavailable, unavailable},
 	{ErrBadCredentials, badCredentials},
 	{ErrThrottled, throttled},
@@ -80,6 +82,10 @@ func reply(err error) (e *smtp.SMTPError, known bool) {
 		if errors.Is(err, a.err) {
 			return refusal(a.line), true
 		}
+	}
+	// Wherever a disk is full, the spool's or the store's, mail must not bounce.
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return refusal(noSpace), false
 	}
 	return refusal(unavailable), false
 }

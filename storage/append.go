@@ -22,6 +22,30 @@ func (s *Store) Append(ctx context.Context, body Body, targets ...Target) ([]App
 	return out[0], nil
 }
 
+// AppendStart begins to store a message in one mailbox; messages get their UIDs
+// in the order they were begun. body must stay until wait, which is called once,
+// has returned. It returns when the message is durable and visible, or why it
+// is not. Errors are those of Append.
+func (s *Store) AppendStart(ctx context.Context, body Body, to Target) (wait func() (Appended, error), err error) {
+	req, err := s.prepare([]Incoming{{Body: body, Targets: []Target{to}}})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.submit(ctx, req); err != nil {
+		return nil, err
+	}
+	return func() (Appended, error) {
+		<-req.done
+		if req.err != nil {
+			return Appended{}, s.failedAppend(req)
+		}
+		if err := req.out[0].err; err != nil {
+			return Appended{}, err
+		}
+		return req.out[0].appended[0], nil
+	}, nil
+}
+
 // AppendAll stores several messages, all or none, in their order (RFC 3502).
 func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, error) {
 	if len(msgs) == 0 {
@@ -31,11 +55,14 @@ func (s *Store) AppendAll(ctx context.Context, msgs []Incoming) ([][]Appended, e
 	if err != nil {
 		return nil, err
 	}
-	res, err := s.commit(ctx, req)
-	if err != nil {
-		s.discard(req)
+	if err := s.submit(ctx, req); err != nil {
 		return nil, err
 	}
+	<-req.done
+	if req.err != nil {
+		return nil, s.failedAppend(req)
+	}
+	res := req.out
 	out := make([][]Appended, len(res))
 	for i, o := range res {
 		if o.err != nil {
@@ -58,12 +85,24 @@ func (s *Store) Deliver(ctx context.Context, body Body, to ...mail.AccountID) er
 	if err != nil {
 		return err
 	}
-	if err := s.send(ctx, req); err != nil {
-		s.discard(req)
+	if err := s.submit(ctx, req); err != nil {
 		return err
 	}
 	<-req.logged
 	if req.logErr != nil {
+		return s.failedAppend(req)
+	}
+	return nil
+}
+
+// failedAppend cleans up after a request that failed. What is in the log, or
+// may be since nobody knows what a stopped store has written, will be indexed by
+// the next start, so its files stay.
+func (s *Store) failedAppend(req *request) error {
+	if req.logErr == nil {
+		return req.err
+	}
+	if s.failure() == nil {
 		s.discard(req)
 	}
 	return req.logErr
@@ -112,6 +151,16 @@ func (s *Store) prepare(msgs []Incoming) (*request, error) {
 	return req, nil
 }
 
+// submit sends messages to the log, or takes back all that was prepared.
+func (s *Store) submit(ctx context.Context, req *request) error {
+	err := s.send(ctx, req)
+	if err != nil {
+		s.discard(req)
+		req.settled()
+	}
+	return err
+}
+
 // discard removes what a request that will not be done has put on the disk.
 func (s *Store) discard(req *request) {
 	for _, it := range req.items {
@@ -132,7 +181,7 @@ func (s *Store) messageItem(m Incoming, now time.Time) (*item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read message to store: %w", err)
 	}
-	rec := record{kind: kindMessage, time: now.Unix(), size: size, crc: crc, cold: mail.AppendMessage(nil, msg), threads: threadHashes(msg)}
+	rec := record{kind: kindMessage, time: now.Unix(), size: size, crc: crc, cold: packCold(mail.AppendMessage(nil, msg)), threads: threadHashes(msg)}
 	for _, t := range m.Targets {
 		date := t.InternalDate
 		if date.IsZero() {

@@ -247,7 +247,7 @@ func (x index) hold(id mail.AccountID, b BlobID, cold []byte) error {
 	if err := x.putLoc(b, l); err != nil {
 		return err
 	}
-	return x.put(bucketCold, k, append([]byte{rowVersion}, cold...))
+	return x.put(bucketCold, k, slices.Clone(cold))
 }
 
 // release notes one message less of the account with this body; what nobody
@@ -335,12 +335,9 @@ func (x index) thread(id mail.AccountID, hashes []uint64, own uint64) (uint64, e
 
 // unthread forgets the identifiers of a message that leaves the account.
 func (x index) unthread(id mail.AccountID, cold []byte) error {
-	if len(cold) < 2 {
-		return nil
-	}
-	m, err := mail.DecodeMessage(cold[1:])
-	if err != nil {
-		return fmt.Errorf("cold row: %w", errBadRow)
+	m, err := unpackCold(cold)
+	if err != nil || m == nil {
+		return err
 	}
 	for _, h := range threadHashes(m) {
 		k := wideKey(id, h)

@@ -25,11 +25,21 @@ func checkpoint(t testing.TB, s *storage.Store) {
 func spoil(t testing.TB, dir, name string) {
 	t.Helper()
 	path := filepath.Join(dir, "mail", name)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damageAt(t, path, info.Size()/2)
+}
+
+// damageAt changes one byte of a file.
+func damageAt(t testing.TB, path string, at int64) {
+	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[len(b)/2] ^= 0x10
+	b[at] ^= 0x10
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +168,7 @@ func TestHoleInTheLogLosesOnlyItself(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	damage(t, dir, "000002.seg", "number 10") // of the parsed form, before the body
+	damageRecord(t, dir, "000002.seg", "line of 10\r")
 	dropIndex(t, dir, files(t, dir, "*.ckp")...)
 	s = openDamaged(t, dir, o)
 	if len(s.Damage()) != 1 || !strings.Contains(s.Damage()[0], "segment 2") {
@@ -293,7 +303,7 @@ func TestDamageDestroysNoBytes(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	damage(t, dir, "000001.seg", "noise")
+	damageRecord(t, dir, "000001.seg", "")
 	dropIndex(t, dir)
 	for range 2 {
 		s = openDamaged(t, dir, o)

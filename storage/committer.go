@@ -24,9 +24,9 @@ type request struct {
 	// settled is called once the index has come past the records, or never
 	// will: what was reserved for them is free again. May be nil.
 	settled func()
-	// seal begins a new segment, settle makes the index durable as it is,
-	// exchange a new index.db; such a request has no records.
-	seal, settle, exchange bool
+	// seal begins a new segment, exchange a new index.db, settle a new sync
+	// point; such a request has no records.
+	seal, exchange, settle bool
 	start                  position // seal: of the new segment
 	seq                    uint64   // seal: of its first record
 
@@ -91,7 +91,7 @@ func (s *Store) writeLog() {
 // writeBatch makes a batch durable. A full disk fails the batch alone; a
 // failure after which nobody knows what the disk holds stops the store.
 func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
-	if err := s.failure(); err != nil {
+	if err := s.failure(); err != nil || len(batch[0].items) == 0 && !batch[0].seal {
 		return buf, err
 	}
 	if s.seg.full() || batch[0].seal && s.seg.at.offset > segmentHeader {
@@ -190,7 +190,11 @@ func (s *Store) writeIndex() {
 			}
 			err = batch[0].err
 		case err == nil && batch[0].settle:
-			err = s.safe.settle(s)
+			if err = s.safe.settle(s); errors.Is(err, ErrNoSpace) {
+				batch[0].err = err
+				batch[0].finish()
+				continue
+			}
 		case err == nil && batch[0].seal:
 			err = s.passSeal(batch[0])
 		case err == nil && len(batch[0].items) > 0:
@@ -290,8 +294,9 @@ func applyBatch(x index, batch []*request) error {
 	return x.state.fault
 }
 
-// applyGroup applies the records of one group; when a message of it has
-// nowhere to go, none is applied.
+// applyGroup applies the records of one group; when a new message of it has
+// nowhere to go, none is applied. Messages that compaction moves are somewhere
+// already, whatever became of where they first went.
 func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {

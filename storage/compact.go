@@ -141,6 +141,7 @@ func (c *compaction) move(ctx context.Context, n uint32) (whole bool, err error)
 	for at := r.start; at < r.size; {
 		fd, err := r.read(at)
 		if errors.Is(err, errTorn) {
+			// What is damaged is passed over; what is live of it keeps the segment.
 			fd, err = r.resync(at, 0)
 		}
 		if errors.Is(err, errTorn) {
@@ -290,8 +291,8 @@ func (s *Store) removeSegments(ctx context.Context, dead []uint32, res *CompactR
 	if err := s.fs.SyncDir(s.seg.dir); err != nil {
 		return err
 	}
-	// A start after a crash goes back to the last sync point and reads the log
-	// from there: it must lie behind what goes.
+	// The index of the next start may be that of the last sync point, and would
+	// be brought up to date from segments that go.
 	if err := s.control(ctx, &request{settle: true}); err != nil {
 		return err
 	}
@@ -377,6 +378,7 @@ func (s *Store) exchangeIndex() error {
 	if err != nil {
 		return fmt.Errorf("compact index: %w", err)
 	}
+	s.hook(dst)
 	err = bolt.Compact(dst, s.db, 4<<20)
 	if err = errors.Join(err, dst.Close()); err == nil {
 		err = s.syncFile(temp)

@@ -108,18 +108,27 @@ func (s *Store) openStored(id BlobID) (l locRow, c *content, err error) {
 		if err != nil {
 			return l, nil, err
 		}
-		name, off := segmentName(l.pos.segment), l.pos.offset+l.bodyAt
-		if l.aside != 0 {
-			name, off = asideName(l.aside), asideHead
-		}
-		f, err := s.seg.acquire(name)
+		c, err := s.openAt(l)
 		if err == nil {
-			return l, &content{log: s.seg, file: f, off: off, size: l.size}, nil
+			return l, c, nil
 		}
 		if l.pos == last {
 			return l, nil, fmt.Errorf("body %d: %w: %w", id, ErrDamaged, err)
 		}
 	}
+}
+
+// openAt opens a body at a place.
+func (s *Store) openAt(l locRow) (*content, error) {
+	name, off := segmentName(l.pos.segment), l.pos.offset+l.bodyAt
+	if l.aside != 0 {
+		name, off = asideName(l.aside), asideHead
+	}
+	f, err := s.seg.acquire(name)
+	if err != nil {
+		return nil, err
+	}
+	return &content{log: s.seg, file: f, off: off, size: l.size}, nil
 }
 
 // proveBody reads the whole body and the header before it: it must be the one

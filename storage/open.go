@@ -59,8 +59,12 @@ func (s *Store) openIndex() error {
 	exists := err == nil
 	_, merr := os.Stat(mark)
 	if exists && saved != nil && merr != nil {
-		err := rollBack(s.fs, path, saved)
-		if err == nil {
+		// The slot is written again: it may be one whose sync failed.
+		err := s.safe.put(s.safe.generation, saved)
+		if err != nil {
+			return err
+		}
+		if err = rollBack(s.fs, path, saved); err == nil {
 			err = s.openBolt(path, true)
 		}
 		if err == nil {
@@ -130,9 +134,7 @@ func (s *Store) openBolt(path string, hold bool) (err error) {
 	if s.db, err = bolt.Open(path, 0o600, &o); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
-	if h, ok := s.fs.(interface{ HookBolt(*bolt.DB) }); ok {
-		h.HookBolt(s.db)
-	}
+	s.hook(s.db)
 	if s.safe.file, err = os.Open(path); err != nil {
 		return fmt.Errorf("open index: %w", err)
 	}
@@ -161,6 +163,14 @@ func (s *Store) openBolt(path string, hold bool) (err error) {
 		w.uint(formatVersion)
 		return index{tx, &txState{}}.put(bucketMeta, []byte("format"), w.b)
 	})
+}
+
+// hook lets a file system that wants to see what bbolt writes have the
+// database.
+func (s *Store) hook(db *bolt.DB) {
+	if h, ok := s.fs.(interface{ HookBolt(*bolt.DB) }); ok {
+		h.HookBolt(db)
+	}
 }
 
 // syncFile syncs a file that another process may have written.

@@ -195,11 +195,7 @@ func (x index) rows(ref Ref, set UIDSet, o ReadOptions) (rows []Row, rest UIDSet
 
 // message reads the parsed form of a message, nil when it is damaged.
 func (x index) message(id mail.AccountID, b BlobID) *mail.Message {
-	v := x.get(bucketCold, wideKey(id, uint64(b)))
-	if len(v) < 2 {
-		return nil
-	}
-	m, err := mail.DecodeMessage(v[1:])
+	m, err := unpackCold(x.get(bucketCold, wideKey(id, uint64(b))))
 	if err != nil {
 		return nil
 	}

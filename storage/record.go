@@ -88,7 +88,7 @@ type record struct {
 
 	targets []target
 	threads []uint64 // hashes of Message-ID (0 for none) and of the references
-	cold    []byte   // packed mail.Message
+	cold    []byte   // packed mail.Message, as the index keeps it; format 1 has it in the log
 	size    int64    // of the body as the log holds it
 	crc     uint32   // of the same
 
@@ -201,7 +201,7 @@ func parseHeader(h []byte) (r record, hd head, err error) {
 // pack writes the change itself. Every kind has every field of the first part,
 // then what only its own kind needs.
 func (r *record) pack() []byte {
-	w := rowWriter{b: make([]byte, 0, 64+len(r.cold))}
+	w := rowWriter{b: make([]byte, 0, 96)}
 	w.uint(metaVersion)
 	w.int(r.time)
 	w.uint(uint64(r.account))
@@ -231,8 +231,6 @@ func (r *record) pack() []byte {
 	for _, h := range r.threads {
 		w.b = binary.BigEndian.AppendUint64(w.b, h)
 	}
-	w.uint(uint64(len(r.cold)))
-	w.b = append(w.b, r.cold...)
 	r.packOwn(&w)
 	return w.b
 }
@@ -312,9 +310,10 @@ func (r *record) unpack(meta []byte) error {
 	for range d.count() {
 		r.threads = append(r.threads, d.fixed64())
 	}
-	r.cold = []byte(d.str())
 	if version > 1 {
 		r.unpackOwn(&d)
+	} else if cold := d.str(); cold != "" {
+		r.cold = packCold([]byte(cold))
 	}
 	if d.bad || len(d.b) > 0 {
 		return errBadRecord

@@ -11,7 +11,7 @@ func sampleRecord() record {
 	return record{kind: kindMessage, time: 1700000000, account: 7, mailbox: 3, dst: 9, name: "a/b", to: "c", use: UseSent, on: true, all: true,
 		op: ReplaceFlags, flags: Seen | Draft, keywords: []string{"x", "$y"}, unchanged: true, since: 77, uids: UIDSet{{1, 5}, {9, 1<<32 - 1}},
 		targets: []target{{Ref: Ref{1, 2}, orInbox: true, flags: Flagged, keywords: []string{"k"}, date: -5, zone: -90}, {Ref: Ref{3, 4}}},
-		threads: []uint64{1, 1 << 63}, cold: []byte("cold"), size: 11, crc: 0xfedcba98}
+		threads: []uint64{1, 1 << 63}, size: 11, crc: 0xfedcba98}
 }
 
 func TestRecordPackedAndReadAgain(t *testing.T) {

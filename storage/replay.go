@@ -3,9 +3,10 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
+
+	"mailstead/mail"
 )
 
 // errDamagedLog is a log that is broken where no crash can have broken it.
@@ -127,7 +128,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 	defer sr.f.Close()
 	if last {
 		// What replay puts in the index must not outlive its record.
-		if err := r.s.syncFile(filepath.Join(r.s.seg.dir, segmentName(n))); err != nil {
+		if err := r.s.seg.renew(n, max(from, sr.start)); err != nil {
 			return err
 		}
 	}
@@ -150,6 +151,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 				return err
 			}
 		}
+		r.describe(&fd.rec, fd.rec.loc(fd.pos, fd.head.length+fd.head.metaLen))
 		r.take(&fd)
 		at = fd.end()
 		if fd.rec.seq%progressEvery == 0 {
@@ -170,6 +172,9 @@ func (r *replayer) record(sr *segmentReader, at int64, last bool) (found, error)
 	}
 	if err != nil && !errors.Is(err, errTorn) {
 		return fd, err
+	}
+	if blank, berr := sr.blank(at); blank || berr != nil {
+		return fd, errors.Join(berr, errTorn)
 	}
 	if err != nil || fd.rec.seq < r.next {
 		if fd, err = sr.resync(at, r.next-1); err != nil {
@@ -203,6 +208,31 @@ func (r *segmentReader) next(fd *found, seq uint64) (found, error) {
 		return r.resync(fd.end(), seq)
 	}
 	return n, err
+}
+
+// describe parses the message of a record, which is not in the log itself. One
+// that can't be read has no description.
+func (r *replayer) describe(rec *record, l locRow) {
+	if rec.kind != kindMessage && (rec.kind != kindRelocate || r.salvage == nil) || len(rec.cold) > 0 {
+		return
+	}
+	rec.cold = packCold(nil)
+	stored, err := r.s.openAt(l)
+	if err != nil {
+		return // a big body that is gone
+	}
+	defer stored.Close()
+	var body Body = stored
+	if l.packed {
+		p, err := openPacked(r.s.packer, stored, l.rawSize)
+		if err != nil {
+			return // the check will say so
+		}
+		body = p
+	}
+	if m, err := mail.ParseMessage(body, l.rawSize); err == nil {
+		rec.cold = packCold(mail.AppendMessage(nil, m))
+	}
 }
 
 // take adds a record to those waiting.

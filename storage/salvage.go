@@ -33,13 +33,20 @@ func beginSalvage(s *Store) (*salvage, error) {
 }
 
 // adapt makes a record fit a store that may lack what the record relies on: a
-// message goes to INBOX if its mailbox is not known.
+// message goes to INBOX if its mailbox is not known, and UIDs that were given
+// out after the hole may be another message's now, so nothing is done to them.
 func (v *salvage) adapt(r *record) {
+	switch r.kind {
+	case kindFlags, kindCopy, kindMove, kindExpunge:
+		r.uids, r.all = r.uids.below(v.uidNext[Ref{r.account, r.mailbox}], r.all), false
+		if r.dst != 0 {
+			v.renew[Ref{r.account, r.dst}] = true
+		}
+	}
 	if r.kind == kindCreateAccount {
 		v.known[r.account] = true
 	}
 	r.revive = true
-	v.doubt(r)
 	for i := range r.targets {
 		r.targets[i].orInbox = true
 		if id := r.targets[i].Account; !v.known[id] {
@@ -47,24 +54,6 @@ func (v *salvage) adapt(r *record) {
 			r.makeAccounts = append(r.makeAccounts, id)
 			v.known[id] = true
 		}
-	}
-}
-
-// doubt keeps what is done by UID to messages from before the hole. Those after
-// it may have other UIDs than they had, and others would be hit: what was
-// expunged is rather back than another one lost.
-func (v *salvage) doubt(r *record) {
-	switch r.kind {
-	case kindFlags, kindExpunge, kindCopy, kindMove:
-	default:
-		return
-	}
-	if r.all {
-		r.uids, r.all = UIDSet{{1, 1<<32 - 1}}, false
-	}
-	r.uids = r.uids.below(v.uidNext[Ref{r.account, r.mailbox}])
-	if r.dst != 0 {
-		v.renew[Ref{r.account, r.dst}] = true
 	}
 }
 

@@ -49,7 +49,7 @@ func TestHoleDoesNotExpungeTheWrongMessages(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	damage(t, dir, "000002.seg", "number 10")
+	damageRecord(t, dir, "000002.seg", "line of 10\r")
 	dropIndex(t, dir)
 	s = openDamaged(t, dir, o)
 	onlyDamage(t, s)

@@ -149,6 +149,22 @@ func (r *segmentReader) verify(fd *found) error {
 	return nil
 }
 
+// blank tells whether only zeros follow: space that was set aside.
+func (r *segmentReader) blank(at int64) (bool, error) {
+	buf := make([]byte, 64<<10)
+	for at < r.size {
+		n, err := r.f.ReadAt(buf, at)
+		if err != nil && err != io.EOF {
+			return false, fmt.Errorf("scan segment %d at %d: %w", r.number, at, err)
+		}
+		if bytes.Count(buf[:n], []byte{0}) < n {
+			return false, nil
+		}
+		at += int64(n)
+	}
+	return true, nil
+}
+
 // resync finds the next whole record behind offset with a sequence above seq;
 // errTorn when there is none.
 func (r *segmentReader) resync(offset int64, seq uint64) (fd found, err error) {

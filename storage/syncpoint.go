@@ -158,7 +158,9 @@ func (p *syncPoint) advance(s *Store) {
 		return
 	}
 	p.running.Go(func() {
-		if err := p.save(s, pin, page); err != nil {
+		if err := p.save(s, pin, page); errors.Is(err, ErrNoSpace) {
+			s.log.Warn("index not synced", "err", err) // the last sync point holds
+		} else if err != nil {
 			_ = s.fail(err) // logged there
 		}
 		p.mu.Lock()
@@ -190,9 +192,25 @@ func (p *syncPoint) save(s *Store, pin *bolt.Tx, page []byte) error {
 		return errors.Join(fmt.Errorf("sync index: %w", err), pin.Rollback())
 	}
 	p.mu.Lock()
-	p.generation++
-	g := p.generation
+	g := p.generation + 1
 	p.mu.Unlock()
+	// Until it is written whole, the next try takes the same slot: the other one
+	// is the last that holds.
+	if err := p.put(g, page); err != nil {
+		return errors.Join(noSpace(err), pin.Rollback())
+	}
+	p.mu.Lock()
+	old := p.pin
+	p.pin, p.generation = pin, g
+	p.mu.Unlock()
+	if old != nil {
+		return old.Rollback()
+	}
+	return nil
+}
+
+// put writes the slot of a generation.
+func (p *syncPoint) put(g uint64, page []byte) error {
 	b := binary.BigEndian.AppendUint64([]byte(slotMagic), g)
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(page))), page...)
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -201,14 +219,7 @@ func (p *syncPoint) save(s *Store, pin *bolt.Tx, page []byte) error {
 		err = p.meta.Datasync()
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("write index.meta: %w", err), pin.Rollback())
-	}
-	p.mu.Lock()
-	old := p.pin
-	p.pin = pin
-	p.mu.Unlock()
-	if old != nil {
-		return old.Rollback()
+		return fmt.Errorf("write index.meta: %w", err)
 	}
 	return nil
 }

@@ -57,11 +57,15 @@ func (s UIDSet) All() iter.Seq[UID] {
 	}
 }
 
-// below gives the part of the set that is below u.
-func (s UIDSet) below(u UID) (out UIDSet) {
+// below gives the part of the set, or with all of every UID, that is below
+// end.
+func (s UIDSet) below(end UID, all bool) (out UIDSet) {
+	if all {
+		s = UIDSet{{1, 1<<32 - 1}}
+	}
 	for _, r := range s {
-		if r.First < u {
-			out = append(out, UIDRange{r.First, min(r.Last, u-1)})
+		if r.First < end {
+			out = append(out, UIDRange{r.First, min(r.Last, end-1)})
 		}
 	}
 	return out

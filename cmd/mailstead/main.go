@@ -15,6 +15,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"mailstead/admin"
+	"mailstead/transfer"
 )
 
 // Exit codes.
@@ -57,6 +58,8 @@ type verbs struct {
 	Mailbox struct {
 		List mailboxListVerb `cmd:"" help:"List the mailboxes of an account."`
 	} `cmd:"" help:"Mailboxes of an account."`
+	Import   importVerb `cmd:"" help:"Copy mail from a Maildir, mbox or .eml files into an account; what is there already is left alone."`
+	Export   exportVerb `cmd:"" help:"Copy the mail of an account into a Maildir or mbox files."`
 	Undelete struct {
 		List    undeleteListVerb    `cmd:"" help:"List the expunged messages that can be brought back."`
 		Restore undeleteRestoreVerb `cmd:"" help:"Bring expunged messages back, with flags and dates; they get new UIDs."`
@@ -123,7 +126,7 @@ func newParser(v *verbs, std streams, exit func(int)) (*kong.Kong, error) {
 
 // exitCode tells the kinds of errors apart.
 func exitCode(err error) int {
-	if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.NotFound || errors.Is(err, errNoData) {
+	if e, ok := errors.AsType[*admin.Error](err); ok && e.Code == admin.NotFound || errors.Is(err, errNoData) || errors.Is(err, errNoSource) || errors.Is(err, transfer.ErrNoMailbox) {
 		return exitNotFound
 	}
 	if errors.Is(err, admin.ErrNotRunning) || errors.Is(err, errMute) {
@@ -140,6 +143,7 @@ var (
 	errNotRunning = errors.New("no server is running")
 	errNoData     = errors.New("holds no Mailstead data")
 	errMute       = errors.New("a process has the data open but does not answer")
+	errNoSource   = errors.New("nothing is there")
 	errUsage      = errors.New("not possible with these arguments")
 )
 

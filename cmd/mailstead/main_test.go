@@ -55,6 +55,9 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 			t.Fatalf("%s: %s", verb.Path(), msg)
 		}
 		text += "\n## " + verb.Path() + "\n\n```\n" + strings.TrimSpace(help) + "\n```\n"
+		if more, err := os.ReadFile("testdata/examples/" + strings.Join(words, "-") + ".md"); err == nil {
+			text += "\n" + string(more)
+		}
 	}
 	const file = "../../docs/cli.md"
 	if *update {

@@ -54,20 +54,31 @@ func (r reach) where() (*config.Config, error) {
 	return config.Load(path)
 }
 
+// connectTries is how often connect looks for a server that holds the files but
+// does not answer yet; each try waits a second.
+const connectTries = 5
+
 // connect gives a client of the running server, or of the files.
-func (r reach) connect(ctx context.Context) (*admin.Client, func() error, error) {
+func (r reach) connect(ctx context.Context) (c *admin.Client, end func() error, err error) {
 	conf, err := r.where()
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := admin.Dial(ctx, conf.Socket())
-	if err == nil {
-		return c, c.Close, nil
+	files := func() (*admin.Client, func() error, error) { return r.openFiles(conf, func(*storage.Options) {}) }
+	for range connectTries {
+		c, err := admin.Dial(ctx, conf.Socket())
+		if err == nil {
+			return c, c.Close, nil
+		}
+		if !errors.Is(err, admin.ErrNotRunning) {
+			return nil, nil, err
+		}
+		c, end, err = files()
+		if !errors.Is(err, errMute) {
+			return c, end, err
+		}
 	}
-	if !errors.Is(err, admin.ErrNotRunning) {
-		return nil, nil, err
-	}
-	return r.openFiles(conf, func(*storage.Options) {})
+	return files()
 }
 
 // openFiles gives a client of the files, which no server may have open. adjust

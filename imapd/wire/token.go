@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
+
+	"mailstead/mail"
 )
 
 // isAtomChar is RFC 9051 §9 ATOM-CHAR.
@@ -139,7 +141,7 @@ func (r *Reader) name(s string) string {
 		return ""
 	}
 	if !r.utf8 {
-		if d, ok := DecodeMUTF7(s); ok {
+		if d, ok := mail.DecodeMUTF7(s); ok {
 			s = d
 		}
 	}

@@ -299,7 +299,7 @@ func FuzzMUTF7(f *testing.F) {
 		if strings.ToValidUTF8(s, "") != s || strings.ContainsRune(s, '\ufffd') {
 			return
 		}
-		if got, ok := wire.DecodeMUTF7(wire.EncodeMUTF7(s)); !ok || got != s {
+		if got, ok := mail.DecodeMUTF7(mail.EncodeMUTF7(s)); !ok || got != s {
 			t.Errorf("%q: got %q, %v", s, got, ok)
 		}
 	})

@@ -110,7 +110,7 @@ func (w *Writer) NString(s string) {
 // Mailbox writes a mailbox name.
 func (w *Writer) Mailbox(name string) {
 	if !w.utf8 {
-		name = EncodeMUTF7(name)
+		name = mail.EncodeMUTF7(name)
 	}
 	w.String(name)
 }

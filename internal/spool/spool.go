@@ -12,8 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
+
+	"mailstead/internal/durable"
 )
 
 // DefaultMemoryLimit is how much of a message is held in memory, in bytes,
@@ -31,6 +32,8 @@ type Dir struct {
 	// MemoryLimit is the size in bytes up to which a message stays in memory;
 	// 0 means DefaultMemoryLimit, negative nothing.
 	MemoryLimit int64
+	// FS makes the files; nil means durable.OS.
+	FS durable.FS
 }
 
 // New begins a message. Close it. Nothing is allocated or created before the
@@ -40,18 +43,23 @@ func (d Dir) New() *File {
 	if limit == 0 {
 		limit = DefaultMemoryLimit
 	}
-	return &File{path: d.Path, limit: max(limit, 0)}
+	f := &File{path: d.Path, limit: max(limit, 0), fs: d.FS}
+	if f.fs == nil {
+		f.fs = durable.OS{}
+	}
+	return f
 }
 
 // File is one message being received. Write and then read; Write is not safe
 // for concurrent use, ReadAt and Size are once writing has ended.
 type File struct {
+	fs    durable.FS
 	path  string
 	limit int64
 
 	mu     sync.RWMutex // guards all below against Close
 	mem    []byte       // the message while file is nil
-	file   *os.File
+	file   durable.File
 	size   int64
 	closed bool
 	err    error // a failed write stays failed
@@ -76,7 +84,7 @@ func (f *File) Write(p []byte) (int, error) {
 	if f.err = f.moveToDiskLocked(); f.err != nil {
 		return 0, f.err
 	}
-	n, err := f.file.Write(p)
+	n, err := f.file.WriteAt(p, f.size)
 	f.size += int64(n)
 	if err != nil {
 		f.err = fmt.Errorf("write spool file: %w", err)
@@ -89,14 +97,11 @@ func (f *File) moveToDiskLocked() error {
 	if f.file != nil {
 		return nil
 	}
-	file, err := os.CreateTemp(f.path, "incoming-*")
+	file, err := f.fs.Temp(f.path)
 	if err != nil {
 		return fmt.Errorf("create spool file: %w", err)
 	}
-	if err := os.Remove(file.Name()); err != nil {
-		return errors.Join(fmt.Errorf("unlink spool file: %w", err), file.Close())
-	}
-	if _, err := file.Write(f.mem); err != nil {
+	if _, err := file.WriteAt(f.mem, 0); err != nil {
 		return errors.Join(fmt.Errorf("write spool file: %w", err), file.Close())
 	}
 	f.file, f.mem = file, nil

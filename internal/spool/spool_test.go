@@ -10,7 +10,10 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
+
+	"mailstead/internal/faultfs"
 )
 
 func TestSmallMessageStaysInMemory(t *testing.T) {
@@ -134,4 +137,53 @@ func TestConcurrentReaders(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestFullDiskEndsTheMessage fails each operation of a message that goes to
+// disk: the write that needs it says why, and so does every one after it.
+func TestFullDiskEndsTheMessage(t *testing.T) {
+	t.Parallel()
+	for k := 1; ; k++ {
+		fsys, err := faultfs.New(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := fsys.Inject(faultfs.Fault{At: k, Err: unix.ENOSPC, Tear: faultfs.Prefix})
+		f := Dir{Path: t.TempDir(), MemoryLimit: 10, FS: fsys}.New()
+		defer f.Close()
+		var failed error
+		for range 4 {
+			n, err := f.Write([]byte("0123456"))
+			if failed != nil && (n != 0 || err != failed) {
+				t.Errorf("operation %d: write after a failed one: got %d, %v, want %v", k, n, err, failed)
+			}
+			failed = err
+		}
+		if len(in.Fired()) == 0 {
+			if failed != nil || k < 4 {
+				t.Errorf("without a fault: got %v after %d operations", failed, k-1)
+			}
+			return
+		}
+		if !errors.Is(failed, unix.ENOSPC) {
+			t.Errorf("operation %d: got %v, want ENOSPC", k, failed)
+		}
+	}
+}
+
+func TestUnreadableFile(t *testing.T) {
+	t.Parallel()
+	fsys, err := faultfs.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := Dir{Path: t.TempDir(), MemoryLimit: -1, FS: fsys}.New()
+	defer f.Close()
+	if _, err := f.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	defer fsys.FailReads(faultfs.ReadFault{})()
+	if _, err := f.ReadAt(make([]byte, 5), 0); !errors.Is(err, unix.EIO) {
+		t.Errorf("got %v, want EIO", err)
+	}
 }
