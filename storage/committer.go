@@ -24,9 +24,9 @@ type request struct {
 	// settled is called once the index has come past the records, or never
 	// will: what was reserved for them is free again. May be nil.
 	settled func()
-	// seal begins a new segment, exchange a new index.db, settle a new sync
-	// point; such a request has no records.
-	seal, exchange, settle bool
+	// seal begins a new segment, settle makes the index durable as it is,
+	// exchange a new index.db; such a request has no records.
+	seal, settle, exchange bool
 	start                  position // seal: of the new segment
 	seq                    uint64   // seal: of its first record
 

@@ -291,8 +291,8 @@ func (s *Store) removeSegments(ctx context.Context, dead []uint32, res *CompactR
 	if err := s.fs.SyncDir(s.seg.dir); err != nil {
 		return err
 	}
-	// The index of the next start may be that of the last sync point, and would
-	// be brought up to date from segments that go.
+	// A start after a crash goes back to the last sync point and reads the log
+	// from there: it must lie behind what goes.
 	if err := s.control(ctx, &request{settle: true}); err != nil {
 		return err
 	}

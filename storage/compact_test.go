@@ -312,14 +312,32 @@ func checkFilled(t *testing.T, s *storage.Store, ref storage.Ref, r storage.Row)
 // damage changes one byte of a file of the log, where it holds text.
 func damage(t testing.TB, dir, name, text string) {
 	t.Helper()
+	damageAt(t, dir, name, func(log string) int { return strings.Index(log, text) })
+}
+
+// damageChange spoils what a record says, before its body: the record of the
+// message with this text, or the first message of the segment if it is empty.
+func damageChange(t testing.TB, dir, name, text string) {
+	t.Helper()
+	damageAt(t, dir, name, func(log string) int {
+		if text == "" {
+			return strings.Index(log, "MSr2\x01") + 50
+		}
+		return strings.LastIndex(log[:max(strings.Index(log, text), 0)], "MSr2\x01") + 50
+	})
+}
+
+// damageAt flips a bit of a segment.
+func damageAt(t testing.TB, dir, name string, where func(log string) int) {
+	t.Helper()
 	path := filepath.Join(dir, "mail", name)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := strings.Index(string(b), text)
-	if i < 0 {
-		t.Fatalf("%s does not hold %q", name, text)
+	i := where(string(b))
+	if i < 50 {
+		t.Fatalf("%s does not hold what is to be damaged", name)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestCompressedBodiesReadTheSame(t *testing.T) {
 func TestCompressionSavesSpaceWhereItCan(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := storagetest.OpenDir(t, dir, noHouse(storage.Options{Compress: true}))
+	s := storagetest.OpenDir(t, dir, noHouse(storage.Options{Compress: true, SegmentSize: 2 << 20}))
 	a := newAccount(t, s, 1)
 	before := taken(t, s)
 	put(t, s, wordy(900_000), a)
@@ -161,7 +161,7 @@ func TestCompressedBodiesAreSearchedAndMoved(t *testing.T) {
 func TestDamagedCompressedBodyIsNotServed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	s := openDamaged(t, dir, noHouse(storage.Options{Compress: true}))
+	s := openDamaged(t, dir, noHouse(storage.Options{Compress: true, SegmentSize: 2 << 20}))
 	a := newAccount(t, s, 1)
 	put(t, s, wordy(900_000), a)
 	damageAt(t, filepath.Join(dir, "mail", "000001.seg"), 5000)

@@ -84,7 +84,7 @@ func TestOpenTellsItsProgress(t *testing.T) {
 	a := newAccount(t, s, 1)
 	fill(t, s, a, 1, 20)
 	checkpoint(t, s)
-	fill(t, s, a, 21, 20)
+	fill(t, s, a, 21, 100)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

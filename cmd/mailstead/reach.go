@@ -64,7 +64,6 @@ func (r reach) connect(ctx context.Context) (c *admin.Client, end func() error, 
 	if err != nil {
 		return nil, nil, err
 	}
-	files := func() (*admin.Client, func() error, error) { return r.openFiles(conf, func(*storage.Options) {}) }
 	for range connectTries {
 		c, err := admin.Dial(ctx, conf.Socket())
 		if err == nil {
@@ -73,12 +72,13 @@ func (r reach) connect(ctx context.Context) (c *admin.Client, end func() error, 
 		if !errors.Is(err, admin.ErrNotRunning) {
 			return nil, nil, err
 		}
-		c, end, err = files()
+		c, end, err = r.openFiles(conf, func(*storage.Options) {})
 		if !errors.Is(err, errMute) {
 			return c, end, err
 		}
 	}
-	return files()
+	_, _, err = r.openFiles(conf, func(*storage.Options) {})
+	return nil, nil, err
 }
 
 // openFiles gives a client of the files, which no server may have open. adjust
