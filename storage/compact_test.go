@@ -349,33 +349,6 @@ func damageAt(t testing.TB, dir, name string, where func(log string) int) {
 	}
 }
 
-// damageRecord changes a byte of the change that a record makes: the record
-// whose body holds text, or with an empty one the first message of the segment.
-func damageRecord(t testing.TB, dir, name, text string) {
-	t.Helper()
-	const magic, header, message = "MSr2", 44, 1
-	path := filepath.Join(dir, "mail", name)
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := strings.LastIndex(string(b[:max(strings.Index(string(b), text), 0)]), magic)
-	for text == "" && (at < 0 || b[at+4] != message) {
-		next := strings.Index(string(b[at+1:]), magic)
-		if next < 0 {
-			break
-		}
-		at += 1 + next
-	}
-	if at < 0 {
-		t.Fatalf("%s has no record with %q", name, text)
-	}
-	b[at+header+2] ^= 0x20
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestCompactKeepsTheSegmentOfADamagedBody(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

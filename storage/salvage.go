@@ -58,7 +58,8 @@ func (v *salvage) adapt(r *record) {
 }
 
 // finish gives a new UIDVALIDITY to every mailbox that got messages after the
-// hole: their UIDs may be other than clients know (RFC 9051 §2.3.1.1).
+// hole, or copies that it may lack now: UIDs may be other than clients know
+// (RFC 9051 §2.3.1.1).
 func (v *salvage) finish(s *Store) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		x := index{tx, &txState{}}

@@ -49,7 +49,7 @@ func TestHoleDoesNotExpungeTheWrongMessages(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	damageRecord(t, dir, "000002.seg", "line of 10\r")
+	damageChange(t, dir, "000002.seg", "number 10\r\n")
 	dropIndex(t, dir)
 	s = openDamaged(t, dir, o)
 	onlyDamage(t, s)
