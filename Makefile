@@ -32,7 +32,7 @@ compare:
 
 # crash kills real processes under load, many more times than go test does.
 crash:
-	MAILSTEAD_CRASH_ROUNDS=50 go test -run Kill -count=1 -timeout 60m ./storage ./interop
+	MAILSTEAD_CRASH_ROUNDS=200 go test -run Kill -count=1 -timeout 60m ./storage ./interop
 
 interop:
 	.ci/run

@@ -2,99 +2,73 @@ package interop
 
 import (
 	"bytes"
-	"fmt"
+	"context"
 	"maps"
 	"math/rand/v2"
 	"os"
-	"slices"
+	"os/exec"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapclient"
-	"github.com/emersion/go-smtp"
 )
 
-// fate is what clients know of a message; they learn it from answers only.
-type fate struct {
-	acked    bool // 250 or OK was read: it must be there
-	maybe    bool // a move or removal was asked for
-	gone     bool // its removal was acknowledged: it must not be there
-	archived bool // its move to Archive was acknowledged
+// disturber is what an operator may do at any time: a verb that is run against the
+// working server, again and again, until both are killed. What it leaves half done
+// must not matter.
+type disturber struct {
+	name string
+	args func(dir string, round int) []string
+	// after looks at what it has left, once the server is dead; may be nil.
+	after func(t *testing.T, dir string, round int)
 }
 
-// ledger is what all clients know, over all rounds.
-type ledger struct {
-	mu    sync.Mutex
-	fates map[string]*fate
-	next  int
-	grown chan struct{} // one slot: something was acknowledged
-}
-
-// id names a new message.
-func (l *ledger) id() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.next++
-	id := "m" + strconv.Itoa(l.next)
-	l.fates[id] = &fate{}
-	return id
-}
-
-func (l *ledger) note(id string, change func(*fate)) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	change(l.fates[id])
-}
-
-// ack notes that the server has taken a message.
-func (l *ledger) ack(id string) {
-	l.note(id, func(f *fate) { f.acked = true })
-	select {
-	case l.grown <- struct{}{}:
-	default:
+// disturbers are run in every round. Whatever works on a store while mail comes in
+// belongs here.
+func disturbers() []disturber {
+	return []disturber{
+		{name: "compact", args: func(dir string, round int) []string {
+			args := []string{"compact", "--dir", dir}
+			if round%2 == 0 {
+				args = append(args, "--all")
+			}
+			return args
+		}},
+		{name: "check", args: func(dir string, _ int) []string { return []string{"check", "--dir", dir} }},
 	}
 }
 
-func (l *ledger) acked() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	n := 0
-	for _, f := range l.fates {
-		if f.acked {
-			n++
-		}
+// crashRounds is how often the test kills: MAILSTEAD_CRASH_ROUNDS, or few.
+func crashRounds(t *testing.T, few int) int {
+	t.Helper()
+	v := os.Getenv("MAILSTEAD_CRASH_ROUNDS")
+	if v == "" {
+		return few
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil {
+		t.Fatalf("MAILSTEAD_CRASH_ROUNDS: %v", err)
 	}
 	return n
 }
 
-func killMail(id string) string {
-	return "From: x@example.org\r\nSubject: " + id + "\r\nMessage-ID: <" + id + "@example.org>\r\n\r\n" + strings.Repeat(id+"\r\n", rand.IntN(3000))
-}
-
 // TestKillOfTheWholeServerLosesNothing kills the server while clients deliver,
-// append, move and delete, again and again: what was acknowledged is true ever
-// after, and no message is twice in one mailbox. MAILSTEAD_CRASH_ROUNDS sets how
-// often.
+// append, set flags, copy, move, expunge and delete by POP3, and an operator is at
+// work, again and again. It starts by itself; what was acknowledged is true ever
+// after, what was not has happened whole or not at all, and no message is twice in
+// one mailbox. MAILSTEAD_CRASH_ROUNDS sets how often.
 func TestKillOfTheWholeServerLosesNothing(t *testing.T) {
 	t.Parallel()
-	rounds := 4
-	if v := os.Getenv("MAILSTEAD_CRASH_ROUNDS"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rounds = n
-	}
+	rounds := crashRounds(t, 4)
 	dir := t.TempDir()
-	l := &ledger{fates: map[string]*fate{}, grown: make(chan struct{}, 1)}
-	for range rounds {
+	l := newLedger()
+	for round := range rounds {
 		s := startSuite(t, dir)
-		s.loadAndKill(t, l)
+		s.loadAndKill(t, l, round)
 		checkStore(t, dir)
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
 	}
 	s := startSuite(t, dir)
 	s.verify(t, l)
@@ -103,27 +77,35 @@ func TestKillOfTheWholeServerLosesNothing(t *testing.T) {
 	}
 	_ = s.cmd.Wait() // killed
 	checkStore(t, dir)
-	t.Logf("%d messages acknowledged in %d rounds", l.acked(), rounds)
-	if n := l.acked(); n < 3*rounds {
+	t.Logf("%d messages acknowledged in %d rounds", l.messages(), rounds)
+	if n := l.messages(); n < 3*rounds {
 		t.Errorf("only %d messages acknowledged in %d rounds", n, rounds)
 	}
 }
 
 // loadAndKill verifies what earlier rounds have left, puts the server under load
 // and kills it.
-func (s *suite) loadAndKill(t *testing.T, l *ledger) {
+func (s *suite) loadAndKill(t *testing.T, l *ledger, round int) {
 	t.Helper()
 	s.verify(t, l)
-	before := l.acked()
-	boxes := s.imap(t, s.alice, "INBOX", nil)
-	drop := s.pop3(t, s.bob)
+	alice, bob := s.alice.Address, s.bob.Address
+	inbox := newUser(s.imap(t, s.alice, "INBOX", nil), l, alice, "INBOX", "Archive")
+	archive := newUser(s.imap(t, s.alice, "Archive", nil), l, alice, "Archive", "INBOX")
+	drop, atLogin := s.pop3(t, s.bob), maps.Clone(l.fates[bob])
+	before := l.messages()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var wg sync.WaitGroup
-	for _, to := range []string{s.alice.Address, s.alice.Address, s.bob.Address} {
-		wg.Go(func() { s.deliver(l, to) })
+	for _, to := range [][]string{{alice}, {bob}, {alice, bob}, {bob, alice}} {
+		wg.Go(func() { s.deliver(l, to...) })
 	}
-	wg.Go(func() { appendAndMove(boxes, l) })
-	wg.Go(func() { drop.empty(l) })
-	for late := time.After(clientTimeout); l.acked() < before+3; {
+	wg.Go(inbox.work)
+	wg.Go(archive.work)
+	wg.Go(func() { drop.empty(l, atLogin) })
+	for _, d := range disturbers() {
+		wg.Go(func() { d.run(ctx, l, s.dir, round) })
+	}
+	for late := time.After(clientTimeout); l.messages() < before+3; {
 		select {
 		case <-l.grown:
 		case <-late:
@@ -132,152 +114,27 @@ func (s *suite) loadAndKill(t *testing.T, l *ledger) {
 	}
 	time.AfterFunc(rand.N(400*time.Millisecond), func() { _ = s.cmd.Process.Kill() })
 	_ = s.cmd.Wait() // killed
+	cancel()
 	wg.Wait()
-	if log := s.stderr.Bytes(); bytes.Contains(log, []byte("panic")) || bytes.Contains(log, []byte("DATA RACE")) {
+	if log := s.stderr.Bytes(); bytes.Contains(log, []byte("panic")) || bytes.Contains(log, []byte("DATA RACE")) || bytes.Contains(log, []byte("fatal error")) {
 		t.Errorf("log:\n%s", log)
 	}
-}
-
-// deliver sends message after message until the server is gone.
-func (s *suite) deliver(l *ledger, to string) {
-	c, err := smtp.Dial(s.addr("smtp"))
-	if err != nil {
-		return
-	}
-	defer c.Close()
-	for {
-		id := l.id()
-		if send(c, "x@example.org", to, killMail(id), nil) != nil {
-			return
-		}
-		l.ack(id)
-	}
-}
-
-// appendAndMove appends to the selected INBOX until the server is gone, and moves
-// every second message to Archive.
-func appendAndMove(c *imapclient.Client, l *ledger) {
-	for i := 0; ; i++ {
-		id := l.id()
-		text := killMail(id)
-		cmd := c.Append("INBOX", int64(len(text)), nil)
-		if _, err := cmd.Write([]byte(text)); err != nil {
-			return
-		}
-		if err := cmd.Close(); err != nil {
-			return
-		}
-		data, err := cmd.Wait()
-		if err != nil {
-			return
-		}
-		l.ack(id)
-		if i%2 == 0 {
-			continue
-		}
-		l.note(id, func(f *fate) { f.maybe = true })
-		if _, err := c.Move(imap.UIDSetNum(data.UID), "Archive").Wait(); err != nil {
-			return
-		}
-		l.note(id, func(f *fate) { f.archived = true })
-	}
-}
-
-// empty deletes what was in the maildrop at login, but for one in four.
-func (c pop3) empty(l *ledger) {
-	ask := func(format string, args ...any) (string, bool) {
-		if err := c.c.PrintfLine(format, args...); err != nil {
-			return "", false
-		}
-		line, err := c.c.ReadLine()
-		return line, err == nil && strings.HasPrefix(line, "+OK")
-	}
-	var deleted []string
-	for i := 1; ; i++ {
-		if _, ok := ask("TOP %d 0", i); !ok {
-			break // past the last one, or the server is gone
-		}
-		head, err := c.c.ReadDotLines()
-		if err != nil {
-			return
-		}
-		if i%4 == 0 {
-			continue
-		}
-		for _, line := range head {
-			if id, ok := strings.CutPrefix(line, "Subject: "); ok {
-				deleted = append(deleted, id)
-			}
-		}
-		if _, ok := ask("DELE %d", i); !ok {
-			return
-		}
-	}
-	for _, id := range deleted {
-		l.note(id, func(f *fate) { f.maybe = true })
-	}
-	if _, ok := ask("QUIT"); ok {
-		for _, id := range deleted {
-			l.note(id, func(f *fate) { f.gone = true })
+	for _, d := range disturbers() {
+		if d.after != nil {
+			d.after(t, s.dir, round)
 		}
 	}
 }
 
-// verify compares what the server has with what clients were told.
-func (s *suite) verify(t *testing.T, l *ledger) {
-	t.Helper()
-	places := map[string][]string{} // of each message
-	for _, who := range []account{s.alice, s.bob} {
-		c := s.imap(t, who, "INBOX", nil)
-		for _, box := range []string{"INBOX", "Archive"} {
-			for id, n := range subjects(t, c, box) {
-				if n > 1 {
-					t.Errorf("%s is %d times in %s of %s", id, n, box, who.Address)
-				}
-				places[id] = append(places[id], box)
-			}
-		}
-		if err := c.Logout().Wait(); err != nil {
-			t.Error(err)
+// run runs the verb until the end. Its answers don't matter: it is killed, or the
+// server under it. But it must be a verb.
+func (d disturber) run(ctx context.Context, l *ledger, dir string, round int) {
+	const usage = 2
+	for ctx.Err() == nil {
+		cmd := exec.CommandContext(ctx, mailstead, d.args(dir, round)...)
+		if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == usage {
+			l.fault("%s: %s", d.name, out)
+			return
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, f := range l.fates {
-		at := places[id]
-		switch {
-		case f.gone && len(at) > 0:
-			t.Errorf("%s is in %v after its removal was acknowledged", id, at)
-		case f.acked && !f.maybe && !slices.Equal(at, []string{"INBOX"}), f.archived && !slices.Equal(at, []string{"Archive"}):
-			t.Errorf("%s: got it in %v, known is %+v", id, at, *f)
-		case len(at) > 1:
-			t.Errorf("%s is in %v", id, at)
-		}
-	}
-	for id := range maps.Keys(places) {
-		if l.fates[id] == nil {
-			t.Errorf("%s was never sent", id)
-		}
-	}
-}
-
-// subjects counts the messages of a mailbox by subject.
-func subjects(t *testing.T, c *imapclient.Client, mailbox string) map[string]int {
-	t.Helper()
-	box, err := c.Select(mailbox, &imap.SelectOptions{ReadOnly: true}).Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := map[string]int{}
-	if box.NumMessages == 0 {
-		return all
-	}
-	list, err := c.Fetch(imap.SeqSet{{Start: 1, Stop: 0}}, &imap.FetchOptions{Envelope: true}).Collect()
-	if err != nil {
-		t.Fatal(fmt.Errorf("%s: %w", mailbox, err))
-	}
-	for _, m := range list {
-		all[m.Envelope.Subject]++
-	}
-	return all
 }

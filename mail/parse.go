@@ -25,7 +25,7 @@ const (
 // that does not grow with its size. It never fails on a malformed message; the
 // errors are those of r.
 func ParseMessage(r io.ReaderAt, size int64) (*Message, error) {
-	p := &parser{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), 32<<10)}
+	p := &parser{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(max(size, 1<<10), 16<<10)))}
 	p.next()
 	m := &Message{Root: &Part{}}
 	p.part(m.Root, 0, "text", "plain", func(h []byte) {

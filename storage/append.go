@@ -13,7 +13,7 @@ const MaxMessage = 1 << 32
 
 // Append stores one message in every target, or in none. It returns when the
 // message is durable and visible. Errors: ErrNoAccount, ErrNoMailbox,
-// ErrOverQuota, ErrNoSpace, ErrTooBig, ErrClosed.
+// ErrOverQuota, ErrNoSpace, ErrTooBig, ErrLimit for keywords, ErrClosed.
 func (s *Store) Append(ctx context.Context, body Body, targets ...Target) ([]Appended, error) {
 	out, err := s.AppendAll(ctx, []Incoming{{Body: body, Targets: targets}})
 	if err != nil {
@@ -117,19 +117,9 @@ func (s *Store) Settle(ctx context.Context) error {
 // prepare does for messages all that can be done before the log: limits,
 // quota, CRC, parsing, compression, the files of big bodies.
 func (s *Store) prepare(msgs []Incoming) (*request, error) {
-	need := map[mail.AccountID]int64{}
-	total := int64(0)
-	for _, m := range msgs {
-		if len(m.Targets) == 0 {
-			return nil, fmt.Errorf("append: no target: %w", ErrNoMailbox)
-		}
-		if m.Body.Size() > MaxMessage {
-			return nil, ErrTooBig
-		}
-		total += m.Body.Size()
-		for _, t := range m.Targets {
-			need[t.Account] += m.Body.Size()
-		}
+	need, total, err := s.demand(msgs)
+	if err != nil {
+		return nil, err
 	}
 	if err := s.room(total); err != nil {
 		return nil, err
@@ -159,6 +149,32 @@ func (s *Store) submit(ctx context.Context, req *request) error {
 		req.settled()
 	}
 	return err
+}
+
+// demand adds up what messages take of the accounts' quota and of the disk, and
+// refuses those that can't be stored by anyone.
+func (s *Store) demand(msgs []Incoming) (need map[mail.AccountID]int64, total int64, err error) {
+	need = map[mail.AccountID]int64{}
+	words := map[mail.AccountID][]string{}
+	for _, m := range msgs {
+		if len(m.Targets) == 0 {
+			return nil, 0, fmt.Errorf("append: no target: %w", ErrNoMailbox)
+		}
+		if m.Body.Size() > MaxMessage {
+			return nil, 0, ErrTooBig
+		}
+		total += m.Body.Size()
+		for _, t := range m.Targets {
+			need[t.Account] += m.Body.Size()
+			words[t.Account] = append(words[t.Account], t.Keywords...)
+		}
+	}
+	for id, w := range words {
+		if err := s.checkKeywords(id, w); err != nil {
+			return nil, 0, err
+		}
+	}
+	return need, total, nil
 }
 
 // discard removes what a request that will not be done has put on the disk.

@@ -99,16 +99,15 @@ func (x index) applyMessage(it *item) (out outcome, err error) {
 	}
 	blob := BlobID(r.seq)
 	l := r.loc(it.pos, it.head+int64(len(it.meta)))
+	refs, err := x.places(r)
+	if err != nil {
+		x.dropAside(r.aside)
+		return outcome{err: err}, nil
+	}
 	for i, t := range r.targets {
-		ref, err := x.resolve(t)
-		if err != nil && (t.orInbox || i > 0 && len(out.appended) > 0) {
-			// A delivery is answered before this: the other recipients must
-			// not lose it because one account is gone.
+		ref := refs[i]
+		if ref.Account == 0 {
 			continue
-		}
-		if err != nil {
-			x.dropAside(r.aside)
-			return outcome{err: err}, nil
 		}
 		if len(out.appended) == 0 {
 			if err := x.addBody(blob, l); err != nil {
@@ -147,8 +146,23 @@ func (x index) addBody(b BlobID, l locRow) error {
 		if err := x.put(bucketAside, binary.BigEndian.AppendUint64(nil, l.aside), blobKey(b)); err != nil {
 			return err
 		}
+		if l.aside > x.lastAside() {
+			if err := x.put(bucketMeta, []byte("aside"), binary.BigEndian.AppendUint64(nil, l.aside)); err != nil {
+				return err
+			}
+		}
 	}
 	return x.grow(l.pos.segment, 0, l.length())
+}
+
+// lastAside is the greatest number a body's own file has had: none is used
+// twice.
+func (x index) lastAside() uint64 {
+	d := rowReader{b: x.get(bucketMeta, []byte("aside"))}
+	if len(d.b) == 0 {
+		return 0
+	}
+	return d.fixed64()
 }
 
 // dropAside has a body's own file removed once the transaction is committed.
@@ -156,6 +170,21 @@ func (x index) dropAside(n uint64) {
 	if n != 0 {
 		x.state.freed = append(x.state.freed, n)
 	}
+}
+
+// places finds where all targets of a message go. It goes to all or to none; but
+// a delivery is answered before this, and the other recipients must not lose it
+// because one account is gone: that one is left out.
+func (x index) places(r *record) ([]Ref, error) {
+	refs := make([]Ref, len(r.targets))
+	for i, t := range r.targets {
+		ref, err := x.resolve(t)
+		if err != nil && !t.orInbox {
+			return nil, err
+		}
+		refs[i] = ref
+	}
+	return refs, nil
 }
 
 // resolve finds where a target goes now.

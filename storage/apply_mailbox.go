@@ -202,10 +202,8 @@ func (x index) applyRename(r *record) (out outcome, err error) {
 		return outcome{err: ErrBadName}, nil
 	}
 	below := x.under(bucketName, nameKey(r.account, r.name+"/"))
-	for _, k := range below {
-		if _, taken := x.byName(r.account, r.to+string(k[4+len(r.name):])); taken && r.name != "INBOX" {
-			return outcome{err: ErrExists}, nil
-		}
+	if err := x.renamable(r, below); err != nil {
+		return outcome{err: err}, nil
 	}
 	if err := x.parents(r.account, r.to, r.time); err != nil {
 		return out, err
@@ -230,6 +228,24 @@ func (x index) applyRename(r *record) (out outcome, err error) {
 		out.events = append(out.events, addressed{Ref{r.account, child}, Event{Kind: EventRenamed}})
 	}
 	return out, nil
+}
+
+// renamable tells whether all that is below a mailbox can have its new name; what
+// is below INBOX stays.
+func (x index) renamable(r *record, below [][]byte) error {
+	for _, k := range below {
+		to := r.to + string(k[4+len(r.name):])
+		if r.name == "INBOX" {
+			return nil
+		}
+		if _, taken := x.byName(r.account, to); taken {
+			return ErrExists
+		}
+		if _, err := CleanName(to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rename gives one mailbox another name. Its UIDVALIDITY stays: the UIDs are

@@ -3,6 +3,8 @@ package storage
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"mailstead/mail"
@@ -17,8 +19,10 @@ const (
 // SetFlags changes the flags of the messages of the set that are there.
 // Errors: ErrNoMailbox, ErrLimit for keywords.
 func (s *Store) SetFlags(ctx context.Context, ref Ref, uids UIDSet, c FlagChange) (FlagResult, error) {
-	if err := s.checkKeywords(ref.Account, c); err != nil {
-		return FlagResult{}, err
+	if c.Op != RemoveFlags {
+		if err := s.checkKeywords(ref.Account, c.Keywords); err != nil {
+			return FlagResult{}, err
+		}
 	}
 	r := record{kind: kindFlags, account: ref.Account, mailbox: ref.Mailbox, uids: uids, op: c.Op, flags: c.Flags, keywords: c.Keywords}
 	if c.UnchangedSince != nil {
@@ -28,28 +32,26 @@ func (s *Store) SetFlags(ctx context.Context, ref Ref, uids UIDSet, c FlagChange
 	return out.flags, err
 }
 
-func (s *Store) checkKeywords(id mail.AccountID, c FlagChange) error {
-	if len(c.Keywords) == 0 || c.Op == RemoveFlags {
+// checkKeywords tells whether the account may have these keywords too.
+func (s *Store) checkKeywords(id mail.AccountID, words []string) error {
+	if len(words) == 0 {
 		return nil
 	}
-	for _, k := range c.Keywords {
+	for _, k := range words {
 		if len(k) > MaxKeywordBytes || k == "" {
 			return fmt.Errorf("keyword of %d bytes: %w", len(k), ErrLimit)
 		}
 	}
 	return s.view(func(x index) error {
-		have := x.keywordNames(id)
+		have := slices.Collect(maps.Values(x.keywordNames(id)))
 		fresh := 0
-		for _, k := range c.Keywords {
-			known := false
-			for _, h := range have {
-				known = known || strings.EqualFold(h, k)
-			}
-			if !known {
+		for _, k := range words {
+			if !slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(h, k) }) {
+				have = append(have, k)
 				fresh++
 			}
 		}
-		if fresh > 0 && len(have)+fresh > MaxKeywords {
+		if fresh > 0 && len(have) > MaxKeywords {
 			return fmt.Errorf("keywords of the account: %w", ErrLimit)
 		}
 		return nil

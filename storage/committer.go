@@ -183,22 +183,13 @@ func (s *Store) writeIndex() {
 	for batch := range s.index {
 		err := s.failure()
 		switch {
-		case err == nil && batch[0].exchange:
-			if batch[0].err = s.exchangeIndex(); batch[0].err != nil && s.db != nil {
-				batch[0].finish()
-				continue
-			}
-			err = batch[0].err
-		case err == nil && batch[0].settle:
-			if err = s.safe.settle(s); errors.Is(err, ErrNoSpace) {
-				batch[0].err = err
-				batch[0].finish()
-				continue
-			}
-		case err == nil && batch[0].seal:
-			err = s.passSeal(batch[0])
 		case err == nil && len(batch[0].items) > 0:
 			err = s.indexBatch(batch)
+		case err == nil:
+			var answered bool
+			if answered, err = s.manage(batch[0]); answered {
+				continue
+			}
 		}
 		if err != nil {
 			err = s.fail(fmt.Errorf("update index: %w", err))
@@ -217,6 +208,27 @@ func (s *Store) writeIndex() {
 			s.safe.advance(s)
 		}
 	}
+}
+
+// manage does what a request without records is for. One that fails and harms
+// nothing is answered by it; any other failure stops the store.
+func (s *Store) manage(r *request) (answered bool, err error) {
+	switch {
+	case r.exchange:
+		err = s.exchangeIndex()
+		answered = err != nil && s.db != nil
+	case r.settle:
+		err = noSpace(s.safe.settle(s))
+		answered = errors.Is(err, ErrNoSpace)
+	case r.seal:
+		err = noSpace(s.passSeal(r))
+		answered = errors.Is(err, ErrNoSpace)
+	}
+	if answered {
+		r.err = err
+		r.finish()
+	}
+	return answered, err
 }
 
 // passSeal notes that the index knows all of the segments before the new one.

@@ -88,7 +88,7 @@ func newSite(t *testing.T) *site {
 
 // work opens a store and runs the workload, until steps more have run after
 // the first that failed.
-func (x *site) work(m *model, after int) (failed error) {
+func (x *site) work(m *faultModel, after int) (failed error) {
 	x.t.Helper()
 	w, err := x.world(m)
 	if err != nil {
@@ -116,7 +116,7 @@ func (x *site) work(m *model, after int) (failed error) {
 }
 
 // world opens the store of a site.
-func (x *site) world(m *model) (*world, error) {
+func (x *site) world(m *faultModel) (*world, error) {
 	o := faultOptions(x.fs)
 	if x.segment != 0 {
 		o.SegmentSize = x.segment
@@ -127,7 +127,7 @@ func (x *site) world(m *model) (*world, error) {
 }
 
 // after a fault: what a power cut would leave, and what is on the disk.
-func (x *site) check(m *model, seed uint64) error {
+func (x *site) check(m *faultModel, seed uint64) error {
 	for n, p := range []faultfs.Policy{{}, {Data: faultfs.Kept}, {Data: faultfs.Random, Names: faultfs.Random, Seed: seed}} {
 		clone := filepath.Join(x.t.TempDir(), "clone")
 		if err := x.fs.CrashClone(clone, p); err != nil {
@@ -150,7 +150,7 @@ func (x *site) check(m *model, seed uint64) error {
 // out.
 func TestWorkWithoutFaults(t *testing.T) {
 	t.Parallel()
-	x, m := newSite(t), newModel()
+	x, m := newSite(t), newFaultModel()
 	w, err := x.world(m)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestWorkWithoutFaults(t *testing.T) {
 		}
 		got, err := observe(w.s)
 		if err == nil {
-			err = oneOf(m.possible(), got)
+			err = anyOf(m.possible(), got)
 		}
 		if err != nil {
 			t.Fatalf("step %d: %v", i+1, err)
@@ -215,7 +215,7 @@ func TestEveryWriteIsTorn(t *testing.T) {
 // fault runs the work with one fault; false when it did not come to it.
 func (tr *trial) fault(f faultfs.Fault, k int) bool {
 	tr.t.Helper()
-	x, m := newSite(tr.t), newModel()
+	x, m := newSite(tr.t), newFaultModel()
 	in := x.fs.Inject(f)
 	failed := x.work(m, 2)
 	fired := in.Fired()
@@ -253,7 +253,7 @@ func (tr *trial) powerCuts(segment int64) {
 	if tr.full {
 		stride, seeds = 1, 6
 	}
-	x, m := newSite(t), newModel()
+	x, m := newSite(t), newFaultModel()
 	x.segment = segment
 	tried := 0
 	x.fs.OnSync(func(n int) {
@@ -290,11 +290,11 @@ func (tr *trial) powerCuts(segment int64) {
 func TestPowerCutDuringRecovery(t *testing.T) {
 	t.Parallel()
 	tr := newTrial(t)
-	x, m := newSite(t), newModel()
+	x, m := newSite(t), newFaultModel()
 	syncs := 0
 	stop := 40 + int(tr.seed%60)
 	first := filepath.Join(t.TempDir(), "clone")
-	var possible []state
+	var possible []faultState
 	x.fs.OnSync(func(n int) {
 		if syncs++; syncs == stop {
 			possible = m.possible()
@@ -339,7 +339,7 @@ func TestPowerCutAfterRestart(t *testing.T) {
 	t.Parallel()
 	tr := newTrial(t)
 	tr.each(29, func(k int) bool {
-		x, m := newSite(t), newModel()
+		x, m := newSite(t), newFaultModel()
 		in := x.fs.Inject(faultfs.Fault{At: k, Match: faultfs.On("*", faultfs.Datasync, faultfs.SyncDir), Forever: true})
 		_ = x.work(m, 0) // how it failed is looked at by others
 		in.Stop()
@@ -362,12 +362,12 @@ func TestPowerCutAfterRestart(t *testing.T) {
 		x.fs.OnSync(nil)
 		got, err := observe(w.s)
 		if err == nil {
-			err = oneOf(m.possible(), got)
+			err = anyOf(m.possible(), got)
 		}
 		if err != nil {
 			t.Errorf("%s=%d, syncs failed from the %d. on: %v", faultSeed, tr.seed, k, err)
 		}
-		m.states = []state{got} // others may have seen it now
+		m.states = []faultState{got} // others may have seen it now
 		if err := w.createAccount(3); err != nil {
 			t.Error(err)
 		}
@@ -397,7 +397,7 @@ func TestFullDiskOnce(t *testing.T) {
 func (tr *trial) fullDisk(k int, forever bool) bool {
 	t := tr.t
 	t.Helper()
-	x, m := newSite(t), newModel()
+	x, m := newSite(t), newFaultModel()
 	w, err := x.world(m)
 	if err != nil {
 		t.Fatal(err)
@@ -427,7 +427,7 @@ func (tr *trial) fullDisk(k int, forever bool) bool {
 			// Reading goes on.
 			got, oerr := observe(w.s)
 			if oerr == nil {
-				oerr = oneOf(m.possible(), got)
+				oerr = anyOf(m.possible(), got)
 			}
 			if oerr != nil {
 				t.Errorf("%s=%d, no space at write %d (%v), after step %d: %v", faultSeed, tr.seed, k, fired[0], i+1, oerr)

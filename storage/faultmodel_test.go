@@ -29,12 +29,12 @@ type placed struct {
 	flags string
 }
 
-// state is what a store holds: "account/mailbox" to messages by their id, which
+// faultState is what a store holds: "account/mailbox" to messages by their id, which
 // is their Subject.
-type state map[string]map[string]placed
+type faultState map[string]map[string]placed
 
-func (s state) clone() state {
-	c := state{}
+func (s faultState) clone() faultState {
+	c := faultState{}
 	for box, msgs := range s {
 		c[box] = maps.Clone(msgs)
 	}
@@ -42,7 +42,7 @@ func (s state) clone() state {
 }
 
 // String is the same for equal states.
-func (s state) String() string {
+func (s faultState) String() string {
 	var b strings.Builder
 	for _, box := range slices.Sorted(maps.Keys(s)) {
 		fmt.Fprintf(&b, "%s:", box)
@@ -55,7 +55,7 @@ func (s state) String() string {
 }
 
 // differs tells in what got is not what s allows; empty for nothing.
-func (s state) differs(got state) string {
+func (s faultState) differs(got faultState) string {
 	var d []string
 	for box, msgs := range s {
 		if got[box] == nil {
@@ -90,18 +90,18 @@ func (s state) differs(got state) string {
 // model knows what a store may hold: one state as long as every change was
 // acknowledged, more when one failed or is on its way, for which both that it
 // happened and that it did not are right.
-type model struct {
+type faultModel struct {
 	mu       sync.Mutex
-	states   []state
+	states   []faultState
 	underway []*change
 }
 
 // change is one operation. apply is called with the model locked.
-type change struct{ apply func(state) }
+type change struct{ apply func(faultState) }
 
-func newModel() *model { return &model{states: []state{{}}} }
+func newFaultModel() *faultModel { return &faultModel{states: []faultState{{}}} }
 
-func (m *model) begin(apply func(state)) *change {
+func (m *faultModel) begin(apply func(faultState)) *change {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := &change{apply}
@@ -110,7 +110,7 @@ func (m *model) begin(apply func(state)) *change {
 }
 
 // end is the answer to a change; told keeps what was in it.
-func (m *model) end(c *change, err error, told func()) {
+func (m *faultModel) end(c *change, err error, told func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.underway = slices.DeleteFunc(m.underway, func(x *change) bool { return x == c })
@@ -127,8 +127,8 @@ func (m *model) end(c *change, err error, told func()) {
 }
 
 // both gives the states with and without a change.
-func both(states []state, c *change) []state {
-	byText := map[string]state{}
+func both(states []faultState, c *change) []faultState {
+	byText := map[string]faultState{}
 	for _, s := range states {
 		byText[s.String()] = s
 		with := s.clone()
@@ -139,10 +139,10 @@ func both(states []state, c *change) []state {
 }
 
 // possible is what a store may hold that is looked at now.
-func (m *model) possible() []state {
+func (m *faultModel) possible() []faultState {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var list []state
+	var list []faultState
 	for _, s := range m.states {
 		list = append(list, s.clone())
 	}
@@ -169,7 +169,7 @@ func faultText(id string) []byte {
 }
 
 // observe reads all that a store holds, bodies too, and checks it.
-func observe(s *storage.Store) (state, error) {
+func observe(s *storage.Store) (faultState, error) {
 	for tries := 0; ; tries++ {
 		err := s.Settle(context.Background())
 		if err == nil {
@@ -191,7 +191,7 @@ func observe(s *storage.Store) (state, error) {
 	if err != nil {
 		return nil, err
 	}
-	got := state{}
+	got := faultState{}
 	for _, a := range list {
 		boxes, err := s.Mailboxes(a.ID)
 		if err != nil {
@@ -248,7 +248,7 @@ func flagText(f storage.Flags, keywords []string) string {
 
 // sound opens the store in dir as a new process would, and compares what it
 // holds with what it may hold; then it must still take mail.
-func sound(dir string, possible []state) (err error) {
+func sound(dir string, possible []faultState) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if p := recover(); p != nil {
@@ -268,13 +268,13 @@ func sound(dir string, possible []state) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := oneOf(possible, got); err != nil {
+	if err := anyOf(possible, got); err != nil {
 		return err
 	}
 	return takesMail(s)
 }
 
-func oneOf(possible []state, got state) error {
+func anyOf(possible []faultState, got faultState) error {
 	var all []string
 	for _, want := range possible {
 		d := want.differs(got)

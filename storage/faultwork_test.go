@@ -33,7 +33,7 @@ type world struct {
 	ctx  context.Context
 	open func() (*storage.Store, error)
 	s    *storage.Store // nil when it could not be opened again
-	m    *model
+	m    *faultModel
 }
 
 // restart closes the store and opens it again.
@@ -45,7 +45,7 @@ func (w *world) restart() error {
 }
 
 // do makes one change in the store and in the model.
-func (w *world) do(apply func(state), run func() error) error {
+func (w *world) do(apply func(faultState), run func() error) error {
 	c := w.m.begin(apply)
 	err := run()
 	w.m.end(c, err, nil)
@@ -109,7 +109,7 @@ func (w *world) appendAll(ids []string, flags storage.Flags, keys ...string) err
 		msgs = append(msgs, storage.Incoming{Body: bytes.NewReader(faultText(id)), Targets: targets})
 	}
 	uids := make([][]storage.UID, len(ids))
-	c := w.m.begin(func(s state) {
+	c := w.m.begin(func(s faultState) {
 		for i, id := range ids {
 			for j, k := range keys {
 				p := placed{flags: flagText(flags, nil)}
@@ -134,7 +134,7 @@ func (w *world) appendAll(ids []string, flags storage.Flags, keys ...string) err
 }
 
 func (w *world) createAccount(id mail.AccountID) error {
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for _, name := range []string{"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"} {
 			s[boxKey(id, name)] = map[string]placed{}
 		}
@@ -155,7 +155,7 @@ func (w *world) removeAccount(id mail.AccountID) error {
 	if err := w.need(id); err != nil {
 		return err
 	}
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for key := range s {
 			if strings.HasPrefix(key, boxKey(id, "")) {
 				delete(s, key)
@@ -174,7 +174,7 @@ func (w *world) setFlags(key string, f storage.Flags, keyword string, ids ...str
 		return err
 	}
 	words := strings.Fields(keyword)
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for _, id := range ids {
 			if p, ok := s[key][id]; ok {
 				s[key][id] = placed{p.uid, flagText(f, words)}
@@ -201,7 +201,7 @@ func (w *world) transfer(move bool, from, to string, ids ...string) error {
 		return err
 	}
 	uids := map[string]storage.UID{}
-	c := w.m.begin(func(s state) {
+	c := w.m.begin(func(s faultState) {
 		for _, id := range ids {
 			p, ok := s[from][id]
 			if !ok || s[to] == nil {
@@ -239,7 +239,7 @@ func (w *world) expunge(key string, ids ...string) error {
 	if err != nil {
 		return err
 	}
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for _, id := range ids {
 			delete(s[key], id)
 		}
@@ -253,7 +253,7 @@ func (w *world) create(id mail.AccountID, name string) error {
 	if err := w.need(id); err != nil {
 		return err
 	}
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		if s[boxKey(id, "INBOX")] == nil {
 			return
 		}
@@ -273,7 +273,7 @@ func (w *world) rename(id mail.AccountID, from, to string) error {
 	if _, err := w.ref(id, from); err != nil {
 		return err
 	}
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for key, msgs := range s {
 			if key == boxKey(id, from) || strings.HasPrefix(key, boxKey(id, from)+"/") {
 				delete(s, key)
@@ -287,7 +287,7 @@ func (w *world) delete(id mail.AccountID, name string) error {
 	if _, err := w.ref(id, name); err != nil {
 		return err
 	}
-	return w.do(func(s state) { delete(s, boxKey(id, name)) }, func() error { return w.s.DeleteMailbox(w.ctx, id, name) })
+	return w.do(func(s faultState) { delete(s, boxKey(id, name)) }, func() error { return w.s.DeleteMailbox(w.ctx, id, name) })
 }
 
 // deliver stores a message in the INBOX of accounts, as SMTP does.
@@ -295,7 +295,7 @@ func (w *world) deliver(id string, to ...mail.AccountID) error {
 	if err := w.need(to...); err != nil {
 		return err
 	}
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for _, a := range to {
 			if box := s[boxKey(a, "INBOX")]; box != nil {
 				box[id] = placed{}
@@ -321,7 +321,7 @@ func (w *world) undelete(id mail.AccountID, key string, ids ...string) error {
 	if err != nil {
 		return err
 	}
-	return w.do(func(s state) {
+	return w.do(func(s faultState) {
 		for i, e := range list {
 			if s[key] != nil {
 				s[key][e.Row.Message.Envelope.Subject] = placed{flags: flags[i]}

@@ -122,6 +122,7 @@ func (s *Store) tidy() error {
 	}
 	var names []string
 	err = s.view(func(x index) error {
+		s.aside.Store(x.lastAside())
 		for _, n := range big {
 			s.aside.Store(max(s.aside.Load(), n))
 			if !x.has(bucketAside, binary.BigEndian.AppendUint64(nil, n)) {

@@ -322,7 +322,8 @@ func (r *replayer) flush() error {
 		if err := r.s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, r.pending[:n]) }); err != nil {
 			return fmt.Errorf("replay log: %w", err)
 		}
-		r.s.removeAside(t.freed)
+		// The files in t.freed stay: one may be a later message's, which has the
+		// number again. tidy removes those that nothing refers to in the end.
 		for _, req := range r.pending[:n] {
 			r.applied += len(req.items)
 		}

@@ -55,20 +55,20 @@ func openSegment(dir string, n uint32) (_ *segmentReader, err error) {
 		return nil, fmt.Errorf("scan segment: %w", err)
 	}
 	r := &segmentReader{f: f, number: n, size: info.Size()}
-	var h [segmentHeader]byte
+	var h [segmentHeader + 4]byte
 	got, err := f.ReadAt(h[:], 0)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("scan segment %d: %w", n, err)
 	}
 	switch {
-	case got >= segmentHeaderV1 && string(h[:8]) == segmentMagicV1 && binary.BigEndian.Uint64(h[8:]) == uint64(n):
+	case got >= segmentHeaderV1 && string(h[:8]) == segmentMagicV1 && (got == segmentHeaderV1 || string(h[16:20]) == recordMagicV1) && binary.BigEndian.Uint64(h[8:]) == uint64(n):
 		r.start, r.v1 = segmentHeaderV1, true
-	case got == segmentHeader && string(h[:8]) == segmentMagic && crc32.Checksum(h[:24], castagnoli) == binary.BigEndian.Uint32(h[24:]):
+	case got >= segmentHeader && string(h[:8]) == segmentMagic && crc32.Checksum(h[:24], castagnoli) == binary.BigEndian.Uint32(h[24:]):
 		if have := binary.BigEndian.Uint64(h[8:]); have != uint64(n) {
 			return nil, fmt.Errorf("segment %d says it is %d: %w", n, have, errTorn)
 		}
 		r.start, r.salt = segmentHeader, [8]byte(h[16:])
-	case string(h[:7]) == segmentMagic[:7] && h[7] > segmentMagic[7] && h[7] <= '9':
+	case string(h[:7]) == segmentMagic[:7] && h[7] > segmentMagic[7] && h[7] <= '9' && string(h[segmentHeader:]) != recordMagic:
 		return nil, fmt.Errorf("segment %d has format %c, this program knows formats up to %d: %w", n, h[7], formatVersion, ErrNewerFormat)
 	default:
 		return nil, errTorn
@@ -198,10 +198,16 @@ func (r *segmentReader) resync(offset int64, seq uint64) (fd found, err error) {
 
 // bodyCRC is the CRC32C of size bytes of r.
 func bodyCRC(r io.ReaderAt, size int64) (uint32, error) {
-	h := crc32.New(castagnoli)
-	n, err := io.Copy(h, io.NewSectionReader(r, 0, size))
-	if err == nil && n < size {
-		err = io.ErrUnexpectedEOF
+	buf := make([]byte, min(size, 16<<10))
+	sum := uint32(0)
+	for done := int64(0); done < size; {
+		b := buf[:min(int64(len(buf)), size-done)]
+		n, err := r.ReadAt(b, done)
+		if n < len(b) {
+			return 0, errOr(err, io.ErrUnexpectedEOF)
+		}
+		sum = crc32.Update(sum, castagnoli, b)
+		done += int64(n)
 	}
-	return h.Sum32(), err
+	return sum, nil
 }

@@ -37,6 +37,7 @@ func (v *serveVerb) Run(std streams) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	go tuneGC(ctx)
 	u, err := open(c, log, level)
 	if err != nil {
 		return err

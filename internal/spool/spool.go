@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"mailstead/internal/durable"
@@ -90,6 +91,52 @@ func (f *File) Write(p []byte) (int, error) {
 		f.err = fmt.Errorf("write spool file: %w", err)
 	}
 	return n, f.err
+}
+
+// firstBuffer is how much memory a message gets to begin with, in bytes.
+const firstBuffer = 32 << 10
+
+// ReadFrom appends all of r, without another buffer between while the message
+// is in memory. It is what io.Copy uses.
+func (f *File) ReadFrom(r io.Reader) (n int64, err error) {
+	for {
+		got, err := f.readSome(r)
+		n += int64(got)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err == errFull {
+			m, err := io.Copy(struct{ io.Writer }{f}, r)
+			return n + m, err
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// errFull tells that a message has outgrown its memory.
+var errFull = errors.New("no more in memory")
+
+// readSome reads once into memory.
+func (f *File) readSome(r io.Reader) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.closed:
+		return 0, ErrClosed
+	case f.err != nil:
+		return 0, f.err
+	case f.file != nil || f.size >= f.limit:
+		return 0, errFull
+	}
+	if len(f.mem) == cap(f.mem) {
+		f.mem = slices.Grow(f.mem, int(min(max(firstBuffer, f.size), f.limit-f.size)))
+	}
+	room := min(int64(cap(f.mem)), f.limit)
+	n, err := r.Read(f.mem[f.size:room])
+	f.mem, f.size = f.mem[:f.size+int64(n)], f.size+int64(n)
+	return n, err
 }
 
 // moveToDiskLocked puts what is in memory into a file without a name.
