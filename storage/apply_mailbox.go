@@ -14,7 +14,7 @@ import (
 // under collects the keys of a bucket that begin with prefix.
 func (x index) under(bucket string, prefix []byte) (keys [][]byte) {
 	c := x.tx.Bucket([]byte(bucket)).Cursor()
-	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+	for k, _ := x.seek(c, bucket, prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
 	return keys
