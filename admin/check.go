@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"mailstead/mail"
@@ -28,7 +29,7 @@ func (s *Service) Check(ctx context.Context, q CheckQuery, progress func(CheckPr
 		known[a.ID] = true
 		has, err := s.o.Store.HasAccount(a.ID)
 		if err != nil {
-			return out, err
+			return out.unread(err)
 		}
 		if !has {
 			out.Problems = append(out.Problems, fmt.Sprintf("account %q has no mailboxes; they are made when the server starts", a.Address))
@@ -40,5 +41,17 @@ func (s *Service) Check(ctx context.Context, q CheckQuery, progress func(CheckPr
 			out.Problems = append(out.Problems, fmt.Sprintf("the store has mail of account %d (%s), which does not exist", a.ID, a.Name))
 		}
 	}
-	return out, err
+	if err != nil {
+		return out.unread(err)
+	}
+	return out, nil
+}
+
+// unread makes rows that can't be read one more problem of a check.
+func (r CheckReport) unread(err error) (CheckReport, error) {
+	if !errors.Is(err, storage.ErrDamaged) {
+		return r, err
+	}
+	r.Problems = append(r.Problems, err.Error())
+	return r, nil
 }

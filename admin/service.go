@@ -318,16 +318,15 @@ func (s *Service) Mailboxes(_ context.Context, q AccountQuery) ([]Mailbox, error
 
 // Status tells how the server is.
 func (s *Service) Status(ctx context.Context, _ struct{}) (Status, error) {
-	st := Status{Version: s.o.Version, DataDir: s.o.DataDir, Domains: len(s.o.Accounts.Domains()), Aliases: len(s.o.Accounts.Aliases())}
+	st := Status{Version: s.o.Version, DataDir: s.o.DataDir, Domains: len(s.o.Accounts.Domains()), Accounts: len(s.o.Accounts.Accounts()), Aliases: len(s.o.Accounts.Aliases())}
 	if s.o.Listening != nil {
 		st.Running, st.PID, st.Started, st.Listening = true, os.Getpid(), s.started, s.o.Listening()
 	}
 	list, err := s.Accounts(ctx, struct{}{})
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrDamaged) { // that is told as Damage
 		return st, err
 	}
 	for _, a := range list {
-		st.Accounts++
 		st.Messages += a.Messages
 		st.Bytes += a.Used
 	}

@@ -265,3 +265,50 @@ func TestMendMakesMailboxesAndACheckpoint(t *testing.T) {
 		}
 	})
 }
+
+func TestCheckTellsOfAnUnreadableAccountRow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := accounts.Open(filepath.Join(dir, "accounts.db"), accounts.Options{Params: accounts.Argon2{Time: 1, Memory: 8, Threads: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	store, err := storage.Open(dir, storage.Options{Housekeeping: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if _, err := db.AddDomain(t.Context(), "example.org"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := db.AddAccount(t.Context(), mail.Address{Local: "somebody", Domain: "example.org"}, "a good password", accounts.AddOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.CreateAccount(t.Context(), a.ID, "somebody@example.org"); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "index.db")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0) // not shorter for a moment: it is mapped
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte(strings.ReplaceAll(string(b), "somebody@", "Somebody@")), 0); err != nil {
+		t.Fatal(err)
+	}
+	s := admin.New(admin.Options{Accounts: db, Store: store, DataDir: dir})
+	rep, err := s.Check(t.Context(), admin.CheckQuery{}, func(admin.CheckProgress) {})
+	if got := strings.Join(rep.Problems, "\n"); err != nil || !strings.Contains(got, "a row of acct is damaged") {
+		t.Errorf("got %q, %v", got, err)
+	}
+	st, err := s.Status(t.Context(), struct{}{})
+	if err != nil || st.Accounts != 1 || len(st.Damage) != 1 || !strings.Contains(st.Damage[0], "made again at the next start") {
+		t.Errorf("status: got %q, %v", st.Damage, err)
+	}
+}

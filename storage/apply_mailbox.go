@@ -15,7 +15,7 @@ import (
 // under collects the keys of a bucket that begin with prefix.
 func (x index) under(bucket string, prefix []byte) (keys [][]byte) {
 	c := x.tx.Bucket([]byte(bucket)).Cursor()
-	for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+	for k, _ := x.seek(c, bucket, prefix); k != nil && bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		keys = append(keys, bytes.Clone(k))
 	}
 	return keys
@@ -147,6 +147,9 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 		return outcome{err: ErrHasChildren}, nil
 	}
 	ref := Ref{r.account, id}
+	if m, err := x.mailbox(ref); r.revive && (err != nil || m.Messages > 0) {
+		return outcome{err: ErrInUse}, nil // what was moved out of it may still be there
+	}
 	if err := x.empty(ref, r.name, r); err != nil {
 		return out, err
 	}

@@ -21,7 +21,7 @@ func (x index) hits(ref Ref, set UIDSet, all bool) (list []hit, err error) {
 	prefix := refKey(ref)
 	c := x.tx.Bucket([]byte(bucketHot)).Cursor()
 	for _, r := range set {
-		for k, v := c.Seek(hotKey(ref, r.First)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := x.seek(c, bucketHot, hotKey(ref, r.First)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			uid := UID(binary.BigEndian.Uint32(k[8:]))
 			if uid > r.Last {
 				break

@@ -75,6 +75,9 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 			c.problem("body %d: held by messages, but its place is not known", id)
 		}
 		c.segments(live)
+		if x.state.fault != nil && len(rep.Problems) == 0 {
+			c.problem("index: %v", x.state.fault)
+		}
 		return nil
 	})
 	if isDamage(err) {
@@ -272,7 +275,7 @@ func (c *checker) strays() {
 			if id == 1<<32-1 {
 				break
 			}
-			k, _ = cur.Seek(accountKey(mail.AccountID(id + 1)))
+			k, _ = c.x.seek(cur, bucket, accountKey(mail.AccountID(id+1)))
 		}
 	}
 }

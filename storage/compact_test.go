@@ -221,6 +221,14 @@ func TestCompactIsInterrupted(t *testing.T) {
 		t.Errorf("after the interruption (-want +got):\n%s", d)
 	}
 	storagetest.Verify(t, s)
+	crashed := t.TempDir()
+	if err := os.CopyFS(crashed, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	c := storagetest.OpenDir(t, crashed, o)
+	if d := cmp.Diff(want, describe(t, c, 1)); d != "" {
+		t.Errorf("after a crash then (-want +got):\n%s", d)
+	}
 	ctx, cancel = context.WithCancel(t.Context())
 	rounds = 0
 	if _, err := s.Compact(ctx, storage.CompactOptions{All: true, Rate: 1, Progress: func(int64, int64) {

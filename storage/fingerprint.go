@@ -47,7 +47,7 @@ func (x index) fingerprints(ref Ref, from UID) (list []Fingerprint, more bool, e
 		return nil, false, ErrNoMailbox
 	}
 	c := x.tx.Bucket([]byte(bucketHot)).Cursor()
-	for k, v := c.Seek(hotKey(ref, from)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+	for k, v := x.seek(c, bucketHot, hotKey(ref, from)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		if len(list) == readSlice {
 			return list, true, nil
 		}

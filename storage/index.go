@@ -108,6 +108,17 @@ func (x index) put(bucket string, key, val []byte) error {
 
 func (x index) del(bucket string, key []byte) error { return x.tx.Bucket([]byte(bucket)).Delete(key) }
 
+// seek moves a cursor to the first key that is not below key. In a damaged tree
+// it may come to one that is below; that sets the fault and gives nil, so that
+// nobody goes round in circles.
+func (x index) seek(c *bolt.Cursor, bucket string, key []byte) (k, v []byte) {
+	if k, v = c.Seek(key); k != nil && bytes.Compare(k, key) < 0 {
+		_ = x.state.damaged(bucket, key) // kept in the state
+		return nil, nil
+	}
+	return k, v
+}
+
 // scan walks the rows whose keys begin with prefix. Damaged ones are left out
 // and set the fault.
 func (x index) scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
@@ -118,7 +129,7 @@ func (x index) scan(bucket string, prefix []byte) iter.Seq2[[]byte, []byte] {
 func (x index) scanFrom(bucket string, prefix, from []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(k, v []byte) bool) {
 		c := x.tx.Bucket([]byte(bucket)).Cursor()
-		for k, v := c.Seek(from); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		for k, v := x.seek(c, bucket, from); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			val, ok := openRow(k, v)
 			if !ok {
 				_ = x.state.damaged(bucket, k) // kept in the state

@@ -81,13 +81,13 @@ func (x index) giveUp(key []byte) error {
 func (x index) applyPurge(r *record) (out outcome, err error) {
 	c := x.tx.Bucket([]byte(bucketKept)).Cursor()
 	var keys [][]byte
-	for k, _ := c.Seek(accountKey(r.account)); k != nil && uint64(len(keys)) < r.limit; {
+	for k, _ := x.seek(c, bucketKept, accountKey(r.account)); k != nil && uint64(len(keys)) < r.limit; {
 		id, at := parseKeptKey(k)
 		if r.account != 0 && id != r.account {
 			break
 		}
 		if at.time >= r.before {
-			k, _ = c.Seek(accountKey(id + 1))
+			k, _ = x.seek(c, bucketKept, accountKey(id+1))
 			continue
 		}
 		keys = append(keys, append([]byte(nil), k...))
@@ -175,7 +175,7 @@ func (s *Store) Expunged(id mail.AccountID, f func(Expunged) bool) error {
 		var list []Expunged
 		err := s.view(func(x index) error {
 			c := x.tx.Bucket([]byte(bucketKept)).Cursor()
-			for k, v := c.Seek(from); k != nil && len(list) < readSlice; k, v = c.Next() {
+			for k, v := x.seek(c, bucketKept, from); k != nil && len(list) < readSlice; k, v = c.Next() {
 				owner, key := parseKeptKey(k)
 				if owner != id {
 					break
@@ -272,7 +272,7 @@ func (s *Store) expired(before int64) (found bool, err error) {
 			if id == 1<<32-1 {
 				break
 			}
-			k, _ = c.Seek(accountKey(id + 1))
+			k, _ = x.seek(c, bucketKept, accountKey(id+1))
 		}
 		return nil
 	})

@@ -117,3 +117,19 @@ func bodyOf(t *testing.T, s *storage.Store, blob storage.BlobID) string {
 	}
 	return string(b)
 }
+
+// TestFormat1IsCompacted moves messages out of segments of the first format.
+func TestFormat1IsCompacted(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), noHouse(storage.Options{SegmentSize: 6000})
+	copyV1(t, dir)
+	s := storagetest.OpenDir(t, dir, o)
+	want := describe(t, s, 1, 2)
+	if res, err := s.Compact(t.Context(), storage.CompactOptions{All: true}); err != nil || res.Segments < 2 || res.Moved == 0 || res.Kept != 0 {
+		t.Errorf("got %+v, %v, want those with something dead removed", res, err)
+	}
+	if got := describe(t, s, 1, 2); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	sameAfter(t, s, dir, o, 1, 2)
+}

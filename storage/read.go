@@ -164,7 +164,12 @@ func (x index) rows(ref Ref, set UIDSet, o ReadOptions) (rows []Row, rest UIDSet
 	c := x.tx.Bucket([]byte(bucketHot)).Cursor()
 	looked := 0
 	for i, r := range set {
-		for k, v := c.Seek(hotKey(ref, r.First)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		from := hotKey(ref, r.First)
+		k, v := c.Seek(from)
+		if k != nil && bytes.Compare(k, from) < 0 { // see seek; here nothing may be left out in silence
+			return nil, nil, x.state.damaged(bucketHot, from)
+		}
+		for ; bytes.HasPrefix(k, prefix); k, v = c.Next() {
 			uid := UID(binary.BigEndian.Uint32(k[8:]))
 			if uid > r.Last {
 				break

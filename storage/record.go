@@ -109,8 +109,9 @@ type record struct {
 	// makeAccounts is never in the log: accounts to make first when a damaged
 	// log is replayed.
 	makeAccounts []mail.AccountID
-	// revive is never in the log either: a Relocate stands for a message that
-	// nothing else tells of.
+	// revive is never in the log either: what lies before the record is damaged.
+	// A Relocate stands for a message that nothing else tells of, and a mailbox
+	// goes only when it is empty.
 	revive bool
 }
 

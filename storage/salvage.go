@@ -12,13 +12,14 @@ import (
 // salvage is how a log is replayed behind a hole: what was lost may have made
 // the account, the mailbox or the UIDs that later records build on.
 type salvage struct {
-	uidNext map[Ref]UID // when the hole was met
+	uidNext map[Ref]UID  // when the hole was met
+	renew   map[Ref]bool // UIDs that clients know were not given out again
 	known   map[mail.AccountID]bool
 	missing map[mail.AccountID]bool // accounts that only messages speak of
 }
 
 func beginSalvage(s *Store) (*salvage, error) {
-	v := &salvage{uidNext: map[Ref]UID{}, known: map[mail.AccountID]bool{}, missing: map[mail.AccountID]bool{}}
+	v := &salvage{uidNext: map[Ref]UID{}, renew: map[Ref]bool{}, known: map[mail.AccountID]bool{}, missing: map[mail.AccountID]bool{}}
 	return v, s.view(func(x index) error {
 		for k, row := range x.scan(bucketMbox, nil) {
 			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
@@ -38,6 +39,9 @@ func (v *salvage) adapt(r *record) {
 	switch r.kind {
 	case kindFlags, kindCopy, kindMove, kindExpunge:
 		r.uids, r.all = r.uids.below(v.uidNext[Ref{r.account, r.mailbox}], r.all), false
+		if r.dst != 0 {
+			v.renew[Ref{r.account, r.dst}] = true
+		}
 	}
 	if r.kind == kindCreateAccount {
 		v.known[r.account] = true
@@ -54,14 +58,15 @@ func (v *salvage) adapt(r *record) {
 }
 
 // finish gives a new UIDVALIDITY to every mailbox that got messages after the
-// hole: their UIDs may be other than clients know (RFC 9051 §2.3.1.1).
+// hole, or copies that it may lack now: UIDs may be other than clients know
+// (RFC 9051 §2.3.1.1).
 func (v *salvage) finish(s *Store) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		x := index{tx, &txState{}}
 		for _, k := range x.under(bucketMbox, nil) {
 			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
 			m, err := x.mailbox(ref)
-			if err != nil || m.UIDNext == v.uidNext[ref] {
+			if err != nil || m.UIDNext == v.uidNext[ref] && !v.renew[ref] {
 				continue
 			}
 			a, err := x.account(ref.Account)
