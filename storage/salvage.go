@@ -57,24 +57,35 @@ func (v *salvage) adapt(r *record) {
 	}
 }
 
-// finish gives a new UIDVALIDITY to every mailbox that got messages after the
-// hole, or copies that it may lack now: UIDs may be other than clients know
-// (RFC 9051 §2.3.1.1).
+// lostRoom is how many UIDs and modseqs are left out behind a hole: what was
+// lost may have used them, and clients may know them.
+const lostRoom = 1 << 20
+
+// finish sees to it that no client takes one message for another (RFC 9051
+// §2.3.1.1): every mailbox that got messages after the hole, or copies that it
+// may lack now, gets a new UIDVALIDITY; the others go on behind all UIDs that
+// the hole can have given out.
 func (v *salvage) finish(s *Store) error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		x := index{tx, &txState{}}
 		for _, k := range x.under(bucketMbox, nil) {
-			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
+			ref := Ref{mail.AccountID(be32(k)), MailboxID(be32(k[4:]))}
 			m, err := x.mailbox(ref)
-			if err != nil || m.UIDNext == v.uidNext[ref] && !v.renew[ref] {
-				continue
+			if err != nil {
+				continue // a damaged row is the transaction's fault already
 			}
 			a, err := x.account(ref.Account)
 			if err != nil {
 				return fmt.Errorf("renew UIDVALIDITY: %w", err)
 			}
-			a.uidValidity++
-			m.UIDValidity = a.uidValidity
+			if m.UIDNext != v.uidNext[ref] || v.renew[ref] {
+				a.uidValidity++
+				m.UIDValidity = a.uidValidity
+			} else if m.UIDNext < 1<<32-1-lostRoom {
+				m.UIDNext += lostRoom
+			}
+			a.modseq += lostRoom
+			m.HighestModSeq = a.modseq
 			if err := x.putAccount(ref.Account, a); err != nil {
 				return err
 			}
