@@ -99,6 +99,9 @@ func (x index) applyMessage(it *item) (out outcome, err error) {
 			return out, err
 		}
 	}
+	if err := x.noteAside(r.aside); err != nil {
+		return out, err
+	}
 	blob := BlobID(r.seq)
 	l := r.loc(it.pos, it.head+int64(len(it.meta)))
 	refs, err := x.places(r)
@@ -148,11 +151,6 @@ func (x index) addBody(b BlobID, l locRow) error {
 		if err := x.put(bucketAside, binary.BigEndian.AppendUint64(nil, l.aside), blobKey(b)); err != nil {
 			return err
 		}
-		if l.aside > x.lastAside() {
-			if err := x.put(bucketMeta, []byte("aside"), binary.BigEndian.AppendUint64(nil, l.aside)); err != nil {
-				return err
-			}
-		}
 	}
 	return x.grow(l.pos.segment, 0, l.length())
 }
@@ -165,6 +163,15 @@ func (x index) lastAside() uint64 {
 		return 0
 	}
 	return d.fixed64()
+}
+
+// noteAside remembers a number that was used, if only for a message that was
+// refused.
+func (x index) noteAside(n uint64) error {
+	if n <= x.lastAside() {
+		return nil
+	}
+	return x.put(bucketMeta, []byte("aside"), binary.BigEndian.AppendUint64(nil, n))
 }
 
 // dropAside has a body's own file removed once the transaction is committed.
@@ -207,6 +214,10 @@ func (x index) resolve(t target) (Ref, error) {
 	return Ref{t.Account, inbox}, nil
 }
 
+// maxAskedUID is the UID below which one asked for is given: what comes from
+// elsewhere must not use up the numbers of a mailbox.
+const maxAskedUID = 1 << 31
+
 // insert gives a message its UID and modseq in a mailbox and counts it. A UID
 // that is asked for is given when it is not below UIDNEXT.
 func (x index) insert(ref Ref, h *hotRow, cold []byte, want UID) (a Appended, ev addressed, err error) {
@@ -222,7 +233,10 @@ func (x index) insert(ref Ref, h *hotRow, cold []byte, want UID) (a Appended, ev
 	acct.bytes += h.size
 	acct.count++
 	h.modseq = acct.modseq
-	uid := max(m.UIDNext, want)
+	uid := m.UIDNext
+	if want > uid && want < maxAskedUID {
+		uid = want
+	}
 	if uid == 0 || uid == 1<<32-1 {
 		return a, ev, fmt.Errorf("mailbox %d of account %d has no UID left: %w", ref.Mailbox, ref.Account, ErrLimit)
 	}

@@ -67,25 +67,36 @@ func (s *Store) writeLog() {
 		}
 		batch := s.gather(req, linger)
 		start := time.Now()
-		var err error
-		buf, err = s.writeBatch(batch, buf)
-		if cap(buf) > 2*batchBytes {
+		if buf = s.logBatch(batch, buf); cap(buf) > 2*batchBytes {
 			buf = nil
 		}
 		if linger = 0; len(batch) > 1 {
 			linger = min(maxLinger, time.Since(start)/8)
 		}
-		for _, r := range batch {
-			r.logErr, r.err = err, err
-			close(r.logged)
-			if err != nil {
-				r.finish()
-			}
+	}
+}
+
+// logBatch writes a batch, tells those who wait for that, and hands it on. A
+// message that can't be read fails alone.
+func (s *Store) logBatch(batch []*request, buf []byte) []byte {
+	buf, err := s.writeBatch(batch, buf)
+	if errors.Is(err, errUnreadable) && len(batch) > 1 {
+		for i := range batch {
+			buf = s.logBatch(batch[i:i+1:i+1], buf)
 		}
-		if err == nil {
-			s.index <- batch
+		return buf
+	}
+	for _, r := range batch {
+		r.logErr, r.err = err, err
+		close(r.logged)
+		if err != nil {
+			r.finish()
 		}
 	}
+	if err == nil {
+		s.index <- batch
+	}
+	return buf
 }
 
 // writeBatch makes a batch durable. A full disk fails the batch alone; a
@@ -95,7 +106,9 @@ func (s *Store) writeBatch(batch []*request, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	if s.seg.full() || batch[0].seal && s.seg.at.offset > segmentHeader {
-		if err := s.seg.begin(s.seg.at.segment + 1); err != nil {
+		if err := s.seg.begin(s.seg.at.segment + 1); errors.Is(err, errUnsynced) {
+			return buf, s.fail(err)
+		} else if err != nil {
 			return buf, noSpace(err)
 		}
 	}
@@ -216,9 +229,9 @@ func (s *Store) manage(r *request) (answered bool, err error) {
 	switch {
 	case r.exchange:
 		err = s.exchangeIndex()
-		answered = err != nil && s.db != nil
+		answered = err != nil && s.db != nil && !errors.Is(err, errUnsynced)
 	case r.settle:
-		err = noSpace(s.safe.settle(s))
+		err = s.safe.settle(s)
 		answered = errors.Is(err, ErrNoSpace)
 	case r.seal:
 		err = noSpace(s.passSeal(r))
@@ -303,7 +316,8 @@ func applyBatch(x index, batch []*request) error {
 	for _, r := range batch {
 		var err error
 		if r.out, err = applyGroup(x, r.items); err != nil {
-			return err
+			// What looked wrong may only be a row that can't be read.
+			return errors.Join(err, x.state.fault)
 		}
 		last = r.items[len(r.items)-1]
 	}
@@ -345,6 +359,9 @@ func refuseGroup(x index, items []*item, why error) ([]outcome, error) {
 	for i, it := range items {
 		out[i].err = why
 		x.dropAside(it.rec.aside)
+		if err := x.noteAside(it.rec.aside); err != nil {
+			return nil, err
+		}
 		if err := x.grow(it.pos.segment, it.length(), 0); err != nil {
 			return nil, err
 		}

@@ -133,6 +133,9 @@ func (c *compaction) move(ctx context.Context, n uint32) (whole bool, err error)
 	if errors.Is(err, os.ErrNotExist) {
 		return true, nil
 	}
+	if errors.Is(err, errTorn) {
+		return false, nil // it stays as it is
+	}
 	if err != nil {
 		return false, err
 	}
@@ -386,9 +389,9 @@ func (s *Store) exchangeIndex() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("compact index: %w", err), os.Remove(temp))
 	}
+	s.safe.running.Wait() // before the lock: when it fails it wants others that wait for this one
 	s.dbMu.Lock()
 	defer s.dbMu.Unlock()
-	s.safe.running.Wait()
 	s.dropIndex()
 	// Between these two there is no index; the next start would make it again.
 	if err := s.safe.meta.Truncate(0); err != nil {

@@ -112,10 +112,7 @@ func (s *Store) makeIndex(path string, exists bool) error {
 
 // dropIndex closes an index that is of no use.
 func (s *Store) dropIndex() {
-	if s.safe.pin != nil {
-		_ = s.safe.pin.Rollback() // only read from
-		s.safe.pin = nil
-	}
+	_ = s.safe.release() // only read from
 	if s.safe.file != nil {
 		_ = s.safe.file.Close() // the same
 		s.safe.file = nil

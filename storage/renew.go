@@ -99,7 +99,7 @@ func (x index) renewMailbox(ref Ref, modseq ModSeq) error {
 		return err
 	}
 	from := m.UIDNext
-	m.UIDNext = UID(min(uint64(from)+skipUIDs, 1<<32-1))
+	m.UIDNext = max(from, min(from, maxAskedUID)+skipUIDs)
 	m.HighestModSeq = modseq
 	if err := x.putMailbox(ref, m); err != nil || m.UIDNext == from {
 		return err

@@ -3,6 +3,7 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"mailstead/mail"
@@ -22,7 +23,7 @@ func (s *Store) replay() error {
 		if p, n, ok := x.watermark(); ok {
 			at, seq, known = p, n, true
 		}
-		return nil
+		return x.state.fault
 	}); err != nil {
 		return err
 	}
@@ -36,6 +37,9 @@ func (s *Store) replay() error {
 	last := list[len(list)-1]
 	if known && at.segment > last {
 		return fmt.Errorf("segment %d is missing: %w", at.segment, errDamagedLog)
+	}
+	if info, err := os.Stat(filepath.Join(s.seg.dir, segmentName(at.segment))); known && err == nil && info.Size() < at.offset {
+		return fmt.Errorf("segment %d ends at %d, the index knows it up to %d: %w", at.segment, info.Size(), at.offset, errDamagedLog)
 	}
 	r := &replayer{s: s, next: seq, end: at, total: s.logAhead(list, at)}
 	for i, n := range list {
@@ -62,9 +66,6 @@ func (s *Store) replay() error {
 		return err
 	}
 	s.progress(Progress{File: segmentName(last), Records: int64(r.applied), Done: r.total, Total: r.total})
-	if known && at.segment == last && r.end.offset < at.offset {
-		return fmt.Errorf("segment %d is shorter than the index knows: %w", last, errDamagedLog)
-	}
 	s.seq = r.next
 	s.damage = append(s.damage, r.damage...)
 	if r.applied > 0 {
@@ -89,6 +90,8 @@ func (s *Store) resumeAt(last uint32, r *replayer) error {
 	switch {
 	case r.stub:
 		return s.seg.begin(last)
+	case r.spoiled:
+		return s.seg.begin(last + 1)
 	case r.v1 || r.end.offset >= s.seg.size:
 		// What was written in the old format stays as it is.
 		if err := s.seg.resume(last, r.end.offset, r.salt); err != nil {
@@ -113,9 +116,29 @@ type replayer struct {
 
 	read, total int64 // bytes, of segments done and of all
 
+	// spoiled: the last segment holds something, but nothing that can be read.
+	spoiled bool
+
 	stub bool // the last segment has not even a whole header
 	v1   bool // the last segment is of the old format
 	salt [8]byte
+}
+
+// unwritten tells whether a segment without a header never got as far as a
+// record: nothing but zeros follow, and the index knows nothing of it.
+func (r *replayer) unwritten(n uint32, from int64) bool {
+	f, err := os.Open(filepath.Join(r.s.seg.dir, segmentName(n)))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || from > segmentHeader {
+		return false
+	}
+	sr := &segmentReader{f: f, number: n, size: info.Size()}
+	blank, err := sr.blank(segmentHeader)
+	return err == nil && blank
 }
 
 // segment replays one segment. Only what was written last, in the last one,
@@ -125,11 +148,15 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 	if errors.Is(err, errTorn) {
 		sr, err = recoverSalt(r.s.seg.dir, n)
 	}
-	if errors.Is(err, errTorn) && last {
+	if errors.Is(err, errTorn) && last && r.unwritten(n, from) {
 		r.stub = true
 		return r.batch(false)
 	}
 	if errors.Is(err, errTorn) {
+		if last {
+			// What may be in it stays; writing goes on in another one.
+			r.spoiled = true
+		}
 		return r.hole(err.Error())
 	}
 	if err != nil {

@@ -76,31 +76,71 @@ func openSegment(dir string, n uint32) (_ *segmentReader, err error) {
 	return r, nil
 }
 
-// recoverSalt takes the salt of a segment with a damaged header from the first
-// records that agree on one.
+// recoverSalt takes the salt of a segment with a damaged header from its
+// records: the one that most of its bytes agree on. What somebody may have sent
+// to look like a record lies within one.
 func recoverSalt(dir string, n uint32) (_ *segmentReader, err error) {
 	f, err := os.Open(filepath.Join(dir, segmentName(n)))
 	if err != nil {
 		return nil, fmt.Errorf("scan segment: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
 	r := &segmentReader{f: f, number: n, start: segmentHeader}
 	info, err := f.Stat()
-	if err == nil {
-		r.size = info.Size()
-		h := make([]byte, recordHeader)
-		if _, err = f.ReadAt(h, r.start); err == nil {
-			var hd head
-			if _, hd, err = parseHeader(h); err == nil {
-				r.salt = hd.salt
-				_, err = r.read(r.start)
-			}
+	if err != nil {
+		return nil, fmt.Errorf("scan segment: %w", err)
+	}
+	r.size = info.Size()
+	covered := map[[8]byte]int64{}
+	for at := r.start; at < r.size; {
+		fd, err := r.anySalt(at)
+		if errors.Is(err, errTorn) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		covered[fd.head.salt] += fd.length()
+		at = fd.end()
+	}
+	for salt, bytes := range covered {
+		if bytes > covered[r.salt] {
+			r.salt = salt
 		}
 	}
-	if err != nil {
-		f.Close()
+	if len(covered) == 0 {
 		return nil, fmt.Errorf("segment %d has a damaged header: %w", n, errTorn)
 	}
 	return r, nil
+}
+
+// anySalt finds the next whole record at or behind a place, whatever its salt.
+func (r *segmentReader) anySalt(at int64) (found, error) {
+	buf := make([]byte, 256<<10)
+	for at < r.size {
+		n, err := r.f.ReadAt(buf, at)
+		if err != nil && err != io.EOF {
+			return found{}, fmt.Errorf("scan segment %d at %d: %w", r.number, at, err)
+		}
+		i := bytes.Index(buf[:n], []byte(recordMagic))
+		if i < 0 || n-i < recordHeader && at+int64(n) < r.size {
+			at += int64(max(min(n-recordHeader, n), 1))
+			continue
+		}
+		if n-i >= recordHeader {
+			try := *r
+			try.salt = [8]byte(buf[i+32:])
+			if fd, err := try.read(at + int64(i)); err == nil || !errors.Is(err, errTorn) {
+				return fd, err
+			}
+		}
+		at += int64(i) + 1
+	}
+	return found{}, errTorn
 }
 
 // read reads the record at offset; errTorn when there is no whole one. A body

@@ -99,6 +99,10 @@ func (l *segmentLog) begin(n uint32) (err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("begin segment %q: %w", path, err), f.Close())
+			// With it there the one before would count as finished.
+			if rerr := errors.Join(l.fs.Remove(path), l.fs.SyncDir(l.dir)); rerr != nil {
+				err = fmt.Errorf("%w: %w: %w", errUnsynced, err, rerr)
+			}
 		}
 	}()
 	var salt [8]byte
@@ -117,7 +121,7 @@ func (l *segmentLog) begin(n uint32) (err error) {
 	}
 	if l.file != nil {
 		if err := l.seal(); err != nil {
-			return fmt.Errorf("seal segment: %w", err)
+			return fmt.Errorf("%w: seal segment: %w", errUnsynced, err)
 		}
 	}
 	l.file, l.salt, l.at, l.allocated = f, salt, position{n, segmentHeader}, 0
@@ -237,7 +241,11 @@ func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
 	buf, err := l.put(items, buf[:0])
 	if err != nil {
 		l.at, l.allocated = start, 0
-		if terr := l.file.Truncate(start.offset); terr != nil {
+		terr := l.file.Truncate(start.offset)
+		if terr == nil {
+			terr = l.file.Datasync() // what was refused must not be there after a power loss
+		}
+		if terr != nil {
 			return buf, fmt.Errorf("%w: %w: cut the log back: %w", errUnsynced, err, terr)
 		}
 		return buf, err
@@ -247,6 +255,9 @@ func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
 	}
 	return buf, nil
 }
+
+// errUnreadable is a message whose sender's copy of it can't be read.
+var errUnreadable = errors.New("message to store not readable")
 
 // errUnsynced is a failure after which nobody knows what the disk holds.
 var errUnsynced = errors.New("log not written")
@@ -277,7 +288,7 @@ func (l *segmentLog) put(items []*item, buf []byte) ([]byte, error) {
 			buf = slices.Grow(buf, int(n))
 			got, err := it.body.ReadAt(buf[len(buf):len(buf)+int(n)], done)
 			if int64(got) < n {
-				return buf, fmt.Errorf("read message to store: %w", errors.Join(err, io.ErrUnexpectedEOF))
+				return buf, fmt.Errorf("%w: %w", errUnreadable, errors.Join(err, io.ErrUnexpectedEOF))
 			}
 			buf, done = buf[:len(buf)+got], done+n
 		}

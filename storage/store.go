@@ -246,6 +246,11 @@ func (s *Store) commit(ctx context.Context, req *request) ([]outcome, error) {
 
 // send puts a request into the queue.
 func (s *Store) send(ctx context.Context, req *request) error {
+	for _, it := range req.items {
+		if len(it.meta) > maxMeta {
+			return fmt.Errorf("a change of %d bytes: %w", len(it.meta), ErrLimit)
+		}
+	}
 	s.mu.Lock()
 	err := s.failed
 	if err == nil {

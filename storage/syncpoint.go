@@ -43,6 +43,7 @@ type syncPoint struct {
 
 	mu         sync.Mutex
 	pin        *bolt.Tx
+	older      []*bolt.Tx // of states before that may still be gone back to
 	generation uint64
 	running    sync.WaitGroup
 	busy       bool
@@ -189,7 +190,8 @@ func (p *syncPoint) state(db *bolt.DB) (*bolt.Tx, []byte, error) {
 // save makes a state durable and lets the one before go.
 func (p *syncPoint) save(s *Store, pin *bolt.Tx, page []byte) error {
 	if err := s.fs.SyncBolt(p.file); err != nil {
-		return errors.Join(fmt.Errorf("sync index: %w", err), pin.Rollback())
+		// By its text only: a full disk here is not one that room makes good.
+		return errors.Join(fmt.Errorf("%w: sync index: %s", errUnsynced, err), pin.Rollback())
 	}
 	p.mu.Lock()
 	g := p.generation + 1
@@ -199,14 +201,32 @@ func (p *syncPoint) save(s *Store, pin *bolt.Tx, page []byte) error {
 	if err := p.put(g, page); err != nil {
 		return errors.Join(noSpace(err), pin.Rollback())
 	}
+	// The state before may be overwritten as soon as its pin is gone: nobody
+	// may go back to it.
+	err := p.forget(g + 1)
 	p.mu.Lock()
 	old := p.pin
 	p.pin, p.generation = pin, g
+	if err != nil {
+		// Either state may be gone back to, so both stay.
+		p.older, old = append(p.older, old), nil
+	}
 	p.mu.Unlock()
 	if old != nil {
 		return old.Rollback()
 	}
-	return nil
+	return err
+}
+
+// release ends the protection of all states.
+func (p *syncPoint) release() (err error) {
+	for _, tx := range append(p.older, p.pin) {
+		if tx != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
+	}
+	p.older, p.pin = nil, nil
+	return err
 }
 
 // put writes the slot of a generation.
@@ -215,6 +235,18 @@ func (p *syncPoint) put(g uint64, page []byte) error {
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(page))), page...)
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 	_, err := p.meta.WriteAt(b, int64(g%2)*slotSize)
+	if err == nil {
+		err = p.meta.Datasync()
+	}
+	if err != nil {
+		return fmt.Errorf("write index.meta: %w", err)
+	}
+	return nil
+}
+
+// forget makes the slot of a generation hold none.
+func (p *syncPoint) forget(g uint64) error {
+	_, err := p.meta.WriteAt(make([]byte, slotHead), int64(g%2)*slotSize)
 	if err == nil {
 		err = p.meta.Datasync()
 	}
@@ -241,9 +273,7 @@ func (p *syncPoint) close(s *Store) (err error) {
 	if s.db != nil && p.pin != nil && s.failure() == nil {
 		err = p.settle(s)
 	}
-	if p.pin != nil {
-		err = errors.Join(err, p.pin.Rollback())
-	}
+	err = errors.Join(err, p.release())
 	if p.file != nil {
 		err = errors.Join(err, p.file.Close())
 	}
