@@ -76,8 +76,9 @@ func (s *Store) writeLog() {
 	}
 }
 
-// logBatch writes a batch, tells those who wait for that, and hands it on. A
-// message that can't be read fails alone.
+// logBatch writes a batch and hands it on; while stage 2 prepares its
+// transaction the log is synced, and those who wait for that are told. A message
+// that can't be read fails alone.
 func (s *Store) logBatch(batch []*request, buf []byte) []byte {
 	buf, err := s.writeBatch(batch, buf)
 	if errors.Is(err, errUnreadable) && len(batch) > 1 {
@@ -86,15 +87,22 @@ func (s *Store) logBatch(batch []*request, buf []byte) []byte {
 		}
 		return buf
 	}
-	for _, r := range batch {
-		r.logErr, r.err = err, err
-		close(r.logged)
-		if err != nil {
-			r.finish()
+	handed := err == nil
+	if handed {
+		s.index <- batch
+		if len(batch[0].items) > 0 {
+			if err = s.seg.sync(); err != nil {
+				err = s.fail(err)
+			}
 		}
 	}
-	if err == nil {
-		s.index <- batch
+	for _, r := range batch {
+		r.logErr = err
+		close(r.logged)
+		if !handed {
+			r.err = err
+			r.finish()
+		}
 	}
 	return buf
 }
@@ -193,7 +201,15 @@ func (s *Store) number(batch []*request) {
 
 // writeIndex is stage 2: one transaction a batch, in the order of the log.
 func (s *Store) writeIndex() {
-	for batch := range s.index {
+	var next []*request
+	for {
+		batch, ok := next, true
+		if next = nil; batch == nil {
+			if batch, ok = <-s.index; !ok {
+				return
+			}
+		}
+		batch, next = s.merge(batch)
 		err := s.failure()
 		switch {
 		case err == nil && len(batch[0].items) > 0:
@@ -220,6 +236,36 @@ func (s *Store) writeIndex() {
 		if err == nil {
 			s.safe.advance(s)
 		}
+	}
+}
+
+// merge adds the batches that wait and are durable already: one transaction
+// costs little more than the greatest of them. rest is one that must wait.
+func (s *Store) merge(batch []*request) (merged, rest []*request) {
+	for len(batch[0].items) > 0 && len(batch) < batchRecords {
+		select {
+		case next, ok := <-s.index:
+			if !ok {
+				return batch, nil
+			}
+			if len(next[0].items) == 0 || !next[0].durable() {
+				return batch, next
+			}
+			batch = append(batch, next...)
+		default:
+			return batch, nil
+		}
+	}
+	return batch, nil
+}
+
+// durable tells whether stage 1 is done with a request.
+func (r *request) durable() bool {
+	select {
+	case <-r.logged:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -320,6 +366,14 @@ func applyBatch(x index, batch []*request) error {
 			return errors.Join(err, x.state.fault)
 		}
 		last = r.items[len(r.items)-1]
+	}
+	for _, r := range batch {
+		if r.logged == nil {
+			break // replay
+		}
+		if <-r.logged; r.logErr != nil {
+			return r.logErr
+		}
 	}
 	if err := x.putWatermark(position{last.pos.segment, last.pos.offset + last.length()}, last.rec.seq+1); err != nil {
 		return err

@@ -228,9 +228,9 @@ type item struct {
 
 func (it *item) length() int64 { return it.head + int64(len(it.meta)) + it.rec.inLog() }
 
-// write appends items and syncs. Small records go out in one write, bodies are
-// streamed behind it. After errUnsynced the log must not be written again;
-// after any other error the log is as it was before.
+// write appends items; they are durable after sync. Small records go out in one
+// write, bodies are streamed behind it. After errUnsynced the log must not be
+// written again; after any other error the log is as it was before.
 func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
 	start := l.at
 	total := int64(0)
@@ -250,10 +250,15 @@ func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
 		}
 		return buf, err
 	}
-	if err := l.file.Datasync(); err != nil {
-		return buf, fmt.Errorf("%w: sync segment: %w", errUnsynced, err)
-	}
 	return buf, nil
+}
+
+// sync makes what was written durable. Its only error is errUnsynced.
+func (l *segmentLog) sync() error {
+	if err := l.file.Datasync(); err != nil {
+		return fmt.Errorf("%w: sync segment: %w", errUnsynced, err)
+	}
+	return nil
 }
 
 // errUnreadable is a message whose sender's copy of it can't be read.
