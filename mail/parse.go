@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 )
 
 // Limits of ParseMessage. What lies beyond is kept in the message but not
@@ -25,7 +26,7 @@ const (
 // that does not grow with its size. It never fails on a malformed message; the
 // errors are those of r.
 func ParseMessage(r io.ReaderAt, size int64) (*Message, error) {
-	p := &parser{r: bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(max(size, 1<<10), 16<<10)))}
+	p := &parser{r: bufio.NewReaderSize(yielding{io.NewSectionReader(r, 0, size)}, int(min(max(size, 1<<10), 16<<10)))}
 	p.next()
 	m := &Message{Root: &Part{}}
 	p.part(m.Root, 0, "text", "plain", func(h []byte) {
@@ -278,4 +279,17 @@ func isToken(s string) bool {
 		}
 	}
 	return true
+}
+
+// yielding rests now and then, so that other goroutines run and the network is
+// looked at: parsing a message of 50 MB
+// must not keep the processor from small ones.
+type yielding struct{ r *io.SectionReader }
+
+// Read implements io.Reader.
+func (y yielding) Read(p []byte) (int, error) {
+	if at, err := y.r.Seek(0, io.SeekCurrent); err == nil && at%(256<<10) == 0 && at > 0 {
+		time.Sleep(50 * time.Microsecond)
+	}
+	return y.r.Read(p)
 }

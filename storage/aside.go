@@ -9,6 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
+
+	"mailstead/internal/durable"
 )
 
 // A big body does not go into a segment but into a file of its own: writing it
@@ -22,9 +25,9 @@ const (
 	// each), CRC32C of the body and of the header so far (4 each).
 	asideMagic = "MSTDBIG1"
 	asideHead  = 32
-	// asideSync is how much is written between two syncs: a sync of the log
+	// asideFlush is how much is handed to the disk at a time: a sync of the log
 	// must not have to wait for 50 MB of somebody else's.
-	asideSync = 2 << 20
+	asideFlush = 2 << 20
 )
 
 // asideName is the file of a body below the log's directory.
@@ -64,25 +67,38 @@ func (s *Store) writeAside(body io.ReaderAt, size int64, crc uint32) (n uint64, 
 	if _, err := f.WriteAt(h, 0); err != nil {
 		return 0, err
 	}
+	if err := copyAside(f, body, size); err != nil {
+		return 0, err
+	}
+	if err := f.Datasync(); err != nil {
+		return 0, err
+	}
+	return n, s.fs.SyncDir(filepath.Dir(path))
+}
+
+// copyAside writes a body behind the header.
+func copyAside(f durable.File, body io.ReaderAt, size int64) error {
+	flusher, _ := f.(interface{ Flush(off, n int64) error })
 	buf := make([]byte, copyChunk)
-	unsynced := int64(0)
+	flushed := int64(0)
 	for done := int64(0); done < size; {
 		b := buf[:min(size-done, copyChunk)]
 		if got, err := body.ReadAt(b, done); got < len(b) {
-			return 0, errors.Join(err, io.ErrUnexpectedEOF)
+			return errors.Join(err, io.ErrUnexpectedEOF)
 		}
 		if _, err := f.WriteAt(b, asideHead+done); err != nil {
-			return 0, err
+			return err
 		}
 		done += int64(len(b))
-		if unsynced += int64(len(b)); unsynced >= asideSync || done == size {
-			if err := f.Datasync(); err != nil {
-				return 0, err
+		if flusher != nil && done-flushed >= asideFlush {
+			if err := flusher.Flush(asideHead+flushed, done-flushed); err != nil {
+				return err
 			}
-			unsynced = 0
+			flushed = done
 		}
+		time.Sleep(rest)
 	}
-	return n, s.fs.SyncDir(filepath.Dir(path))
+	return nil
 }
 
 // removeAside removes the files of bodies that nothing needs any more; what a

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // errTorn is a place of a log that holds no whole record.
@@ -236,6 +237,14 @@ func (r *segmentReader) resync(offset int64, seq uint64) (fd found, err error) {
 	return fd, errTorn
 }
 
+// yieldAfter is after how many bytes of a big message its goroutine rests:
+// small messages must not wait for the ten milliseconds that it may keep the
+// processor, nor for those until Go looks at the network.
+const (
+	yieldAfter = 256 << 10
+	rest       = 50 * time.Microsecond
+)
+
 // bodyCRC is the CRC32C of size bytes of r.
 func bodyCRC(r io.ReaderAt, size int64) (uint32, error) {
 	buf := make([]byte, min(size, 16<<10))
@@ -247,7 +256,9 @@ func bodyCRC(r io.ReaderAt, size int64) (uint32, error) {
 			return 0, errOr(err, io.ErrUnexpectedEOF)
 		}
 		sum = crc32.Update(sum, castagnoli, b)
-		done += int64(n)
+		if done += int64(n); done%yieldAfter == 0 {
+			time.Sleep(rest)
+		}
 	}
 	return sum, nil
 }

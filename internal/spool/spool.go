@@ -14,6 +14,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"mailstead/internal/durable"
 )
@@ -64,6 +65,7 @@ type File struct {
 	size   int64
 	closed bool
 	err    error // a failed write stays failed
+	breath int   // bytes written since the last rest
 }
 
 // Write appends to the message. After an error the message is incomplete and
@@ -87,11 +89,23 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	n, err := f.file.WriteAt(p, f.size)
 	f.size += int64(n)
+	if f.breath += n; f.breath >= breathAfter {
+		f.breath = 0
+		time.Sleep(breath)
+	}
 	if err != nil {
 		f.err = fmt.Errorf("write spool file: %w", err)
 	}
 	return n, f.err
 }
+
+// A message that comes in as fast as it is read keeps a processor busy, and
+// where all are, Go looks every ten milliseconds only whether another connection
+// has something to read. So after breathAfter bytes it rests for a moment.
+const (
+	breathAfter = 128 << 10
+	breath      = 50 * time.Microsecond
+)
 
 // firstBuffer is how much memory a message gets to begin with, in bytes.
 const firstBuffer = 32 << 10
