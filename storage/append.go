@@ -189,10 +189,6 @@ func (s *Store) discard(req *request) {
 // messageItem does all that needs the bytes of a message before the log does.
 func (s *Store) messageItem(m Incoming, now time.Time) (*item, error) {
 	size := m.Body.Size()
-	if size >= asideMin {
-		s.big <- struct{}{}
-		defer func() { <-s.big }()
-	}
 	crc, err := bodyCRC(m.Body, size)
 	if err != nil {
 		return nil, fmt.Errorf("read message to store: %w", err)

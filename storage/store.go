@@ -42,7 +42,6 @@ type Store struct {
 	dbMu   sync.RWMutex // held for writing while db is exchanged
 	db     *bolt.DB
 	packer *packer
-	big    chan struct{} // held while a big body is looked through and written, one at a time
 	seg    *segmentLog
 	safe   *syncPoint
 	broken bool // a write transaction panicked: bbolt may wait for itself; stage 2, Open and Close alone
@@ -83,7 +82,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]int64{},
-		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}), big: make(chan struct{}, 1),
+		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}),
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
 	s.feeds.by, s.sound.set = map[Ref]map[*Feed]bool{}, map[BlobID]bool{}
 	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
