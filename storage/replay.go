@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	bolt "go.etcd.io/bbolt"
+
 	"mailstead/mail"
 )
 
@@ -124,6 +126,22 @@ type replayer struct {
 	salt [8]byte
 }
 
+// noteSegment notes a segment that can't be read, so that nobody takes it for
+// one that compaction gave up.
+func (s *Store) noteSegment(n uint32) error {
+	info, err := os.Stat(filepath.Join(s.seg.dir, segmentName(n)))
+	if err != nil {
+		return fmt.Errorf("note damaged segment: %w", err)
+	}
+	return s.db.Update(func(tx *bolt.Tx) error {
+		x := index{tx, &txState{}}
+		if x.has(bucketSeg, segmentKey(n)) {
+			return nil
+		}
+		return x.grow(n, info.Size(), 0)
+	})
+}
+
 // unwritten tells whether a segment without a header never got as far as a
 // record: nothing but zeros follow, and the index knows nothing of it.
 func (r *replayer) unwritten(n uint32, from int64) bool {
@@ -157,7 +175,10 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 			// What may be in it stays; writing goes on in another one.
 			r.spoiled = true
 		}
-		return r.hole(err.Error())
+		if err := r.hole(err.Error()); err != nil {
+			return err
+		}
+		return r.s.noteSegment(n)
 	}
 	if err != nil {
 		return err

@@ -256,7 +256,8 @@ func (l *segmentLog) write(items []*item, buf []byte) ([]byte, error) {
 // sync makes what was written durable. Its only error is errUnsynced.
 func (l *segmentLog) sync() error {
 	if err := l.file.Datasync(); err != nil {
-		return fmt.Errorf("%w: sync segment: %w", errUnsynced, err)
+		// By its text only: a full disk here is not one that room makes good.
+		return fmt.Errorf("%w: sync segment: %s", errUnsynced, err)
 	}
 	return nil
 }
