@@ -44,8 +44,9 @@ func (r *request) length() (n int64) {
 	return n
 }
 
-// finish answers a request for good.
+// finish answers a request for good, once stage 1 is done with it.
 func (r *request) finish() {
+	<-r.logged
 	if r.settled != nil {
 		r.settled()
 	}
