@@ -160,6 +160,7 @@ func TestFailedSyncOfTheLogEndsTheWait(t *testing.T) {
 			s := openInside(t, dir, fsys)
 			inbox := newInbox(t, s)
 			fsys.Inject(faultfs.Fault{Match: faultfs.On("*.seg", faultfs.Datasync), Err: cause})
+			fsys.OnSync(func(int) { <-time.After(50 * time.Millisecond) }) // the index is at it by then
 			ended := make(chan error, 1)
 			go func() {
 				_, err := s.Append(t.Context(), strings.NewReader("text"), Target{Ref: inbox})
