@@ -218,6 +218,10 @@ func (x index) resolve(t target) (Ref, error) {
 // elsewhere must not use up the numbers of a mailbox.
 const maxAskedUID = 1 << 31
 
+// maxAskedModSeq is the same for modseqs, which have 63 bits for clients (RFC
+// 7162 §3.1).
+const maxAskedModSeq = 1 << 62
+
 // insert gives a message its UID and modseq in a mailbox and counts it. A UID
 // that is asked for is given when it is not below UIDNEXT.
 func (x index) insert(ref Ref, h *hotRow, cold []byte, want UID) (a Appended, ev addressed, err error) {

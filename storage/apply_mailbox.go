@@ -127,7 +127,7 @@ func (x index) applyReserve(r *record) (out outcome, err error) {
 	if m.UIDNext == 1 && r.validity != 0 {
 		m.UIDValidity = r.validity
 	}
-	m.UIDNext, m.HighestModSeq = max(m.UIDNext, min(r.uidNext, maxAskedUID)), max(m.HighestModSeq, r.since)
+	m.UIDNext, m.HighestModSeq = max(m.UIDNext, min(r.uidNext, maxAskedUID)), max(m.HighestModSeq, min(r.since, maxAskedModSeq))
 	a.uidValidity, a.modseq = max(a.uidValidity, m.UIDValidity), max(a.modseq, m.HighestModSeq)
 	if err := x.putAccount(r.account, a); err != nil {
 		return out, err

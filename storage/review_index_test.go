@@ -187,3 +187,24 @@ func TestAskedUIDsDoNotUseUpAMailbox(t *testing.T) {
 		})
 	}
 }
+
+// TestAdoptedModSeqsGoOn: one that comes from elsewhere must not bring the
+// account's counter to its end, or round to zero.
+func TestAdoptedModSeqsGoOn(t *testing.T) {
+	t.Parallel()
+	const limit = 1 << 62
+	for _, ask := range []storage.ModSeq{limit - 1, limit, limit + 1, 1<<63 - 1, 1<<64 - 1} {
+		dir, o := t.TempDir(), noHouse(storage.Options{})
+		s := storagetest.OpenDir(t, dir, o)
+		a := newAccount(t, s, 1)
+		want := min(ask, limit)
+		m, err := s.AdoptUIDs(t.Context(), a, storage.Mailbox{UIDNext: 5, HighestModSeq: ask})
+		if err != nil || m.HighestModSeq != want {
+			t.Errorf("adopt %d: got %+v, %v, want %d", ask, m, err, want)
+		}
+		if got := put(t, s, message, a); got[0].ModSeq != want+1 {
+			t.Errorf("adopt %d: the next is %d, want %d", ask, got[0].ModSeq, want+1)
+		}
+		sameAfter(t, s, dir, o, 1)
+	}
+}
