@@ -121,7 +121,9 @@ func judgeRot(t *testing.T, f flip, r rotResult) {
 	if n := len(r.Failed) + len(r.Missing); n > 0 && len(r.Problems) == 0 {
 		t.Errorf("%v: Check sees nothing, but %d reads failed and %d are missing, such as %s", f, len(r.Failed), len(r.Missing), append(r.Failed, r.Missing...)[0])
 	}
-	if len(r.MissingLater) > len(r.Missing) {
+	// In a tree that leads astray a change may hide more; the index is made
+	// again at the next start, as Check has told.
+	if len(r.MissingLater) > len(r.Missing) && len(r.Problems) == 0 {
 		t.Errorf("%v: after an append %d reads are missing, such as %s", f, len(r.MissingLater), r.MissingLater[0])
 	}
 }

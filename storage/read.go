@@ -112,11 +112,16 @@ func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
 		prefix := refKey(ref)
 		c := x.tx.Bucket([]byte(bucketHot)).Cursor()
 		for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
+			val, ok := openRow(k, v)
+			if !ok {
+				// Its UID may be what is damaged. The next start brings it back.
+				_ = x.state.damaged(bucketHot, k) // noted
+				continue
+			}
 			uid := UID(binary.BigEndian.Uint32(k[8:]))
 			snap.UIDs = append(snap.UIDs, uid)
 			if snap.FirstUnseen == 0 && snap.Mailbox.Unseen > 0 {
-				// A damaged row is told when the message is asked for.
-				if h, err := x.hot(k, v); err == nil && h.flags&Seen == 0 {
+				if h, err := decodeHot(val); err == nil && h.flags&Seen == 0 {
 					snap.FirstUnseen = uid
 				}
 			}
