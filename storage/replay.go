@@ -168,7 +168,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 	}
 	if errors.Is(err, errTorn) && last && r.unwritten(n, from) {
 		r.stub = true
-		return r.batch(false)
+		return r.batch()
 	}
 	if errors.Is(err, errTorn) {
 		if last {
@@ -192,7 +192,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 	}
 	r.salt, r.v1 = sr.salt, sr.v1
 	from = max(from, sr.start)
-	if err := r.batch(false); err != nil {
+	if err := r.batch(); err != nil {
 		return err
 	}
 	r.end = position{n, from}
@@ -204,8 +204,9 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 		if err != nil {
 			return err
 		}
-		if fd.rec.first {
-			if err := r.batch(false); err != nil {
+		// Format 1 does not mark batches, and its groups go on over records.
+		if fd.rec.first && !(sr.v1 && len(r.group) > 0) {
+			if err := r.batch(); err != nil {
 				return err
 			}
 		}
@@ -248,7 +249,7 @@ func (r *replayer) record(sr *segmentReader, at int64, last bool) (found, error)
 			return fd, err
 		}
 	}
-	if err := r.batch(false); err != nil {
+	if err := r.batch(); err != nil {
 		return fd, err
 	}
 	why := fmt.Sprintf("segment %d: records %d to %d are lost, %d bytes at %d are damaged", sr.number, r.next, fd.rec.seq-1, fd.pos.offset-at, at)
@@ -309,12 +310,12 @@ func (r *replayer) take(fd *found) {
 }
 
 // batch is called where a batch begins: the one before is known to be whole.
-func (r *replayer) batch(end bool) error {
-	if len(r.group) > 0 && !end {
+func (r *replayer) batch() error {
+	if len(r.group) > 0 {
 		r.damage = append(r.damage, fmt.Sprintf("a group ends in the middle at record %d", r.next-1))
 		r.group = nil
 	}
-	if len(r.pending) < batchRecords && !end {
+	if len(r.pending) < batchRecords {
 		return nil
 	}
 	return r.flush()

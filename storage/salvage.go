@@ -15,11 +15,10 @@ type salvage struct {
 	uidNext map[Ref]UID  // when the hole was met
 	renew   map[Ref]bool // UIDs that clients know were not given out again
 	known   map[mail.AccountID]bool
-	missing map[mail.AccountID]bool // accounts that only messages speak of
 }
 
 func beginSalvage(s *Store) (*salvage, error) {
-	v := &salvage{uidNext: map[Ref]UID{}, renew: map[Ref]bool{}, known: map[mail.AccountID]bool{}, missing: map[mail.AccountID]bool{}}
+	v := &salvage{uidNext: map[Ref]UID{}, renew: map[Ref]bool{}, known: map[mail.AccountID]bool{}}
 	return v, s.view(func(x index) error {
 		for k, row := range x.scan(bucketMbox, nil) {
 			ref := Ref{mail.AccountID(binary.BigEndian.Uint32(k)), MailboxID(binary.BigEndian.Uint32(k[4:]))}
@@ -50,7 +49,6 @@ func (v *salvage) adapt(r *record) {
 	for i := range r.targets {
 		r.targets[i].orInbox = true
 		if id := r.targets[i].Account; !v.known[id] {
-			v.missing[id] = true
 			r.makeAccounts = append(r.makeAccounts, id)
 			v.known[id] = true
 		}

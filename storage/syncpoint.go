@@ -205,17 +205,19 @@ func (p *syncPoint) save(s *Store, pin *bolt.Tx, page []byte) error {
 	// may go back to it.
 	err := p.forget(g + 1)
 	p.mu.Lock()
-	old := p.pin
-	p.pin, p.generation = pin, g
+	old := append(p.older, p.pin)
+	p.pin, p.older, p.generation = pin, nil, g
 	if err != nil {
 		// Either state may be gone back to, so both stay.
-		p.older, old = append(p.older, old), nil
+		p.older, old = old, nil
 	}
 	p.mu.Unlock()
-	if old != nil {
-		return old.Rollback()
+	for _, tx := range old {
+		if tx != nil {
+			err = errors.Join(err, tx.Rollback())
+		}
 	}
-	return err
+	return noSpace(err)
 }
 
 // release ends the protection of all states.
