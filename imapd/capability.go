@@ -14,8 +14,21 @@ import (
 var (
 	always     = []string{"IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
 	afterLogin = []string{
-		"IDLE", "NAMESPACE", "CHILDREN", "UNSELECT", "UIDPLUS", "MOVE", "ESEARCH", "SEARCHRES",
-		"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "SPECIAL-USE", "CREATE-SPECIAL-USE", "BINARY", "UTF8=ACCEPT",
+		"BINARY",
+		"CHILDREN",
+		"CREATE-SPECIAL-USE",
+		"ESEARCH",
+		"IDLE",
+		"LIST-EXTENDED",
+		"LIST-STATUS",
+		"MOVE",
+		"NAMESPACE",
+		"SEARCHRES",
+		"SPECIAL-USE",
+		"STATUS=SIZE",
+		"UIDPLUS",
+		"UNSELECT",
+		"UTF8=ACCEPT",
 	}
 )
 

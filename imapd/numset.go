@@ -31,7 +31,7 @@ func (v *view) savedSet(saved []storage.UID) storage.UIDSet {
 // resolveSeqs maps sequence numbers. RFC 9051 §9: a number greater than the
 // number of messages is BAD; with strict unset it names nothing.
 func (v *view) resolveSeqs(set imap.SeqSet, strict bool) (storage.UIDSet, error) {
-	n := uint32(len(v.uids))
+	n := v.size()
 	var out storage.UIDSet
 	for _, r := range set {
 		first, last := bounds(r.Start, r.Stop, n)
@@ -43,17 +43,17 @@ func (v *view) resolveSeqs(set imap.SeqSet, strict bool) (storage.UIDSet, error)
 				continue
 			}
 		}
-		out = append(out, storage.UIDRange{First: v.uids[first-1], Last: v.uids[last-1]})
+		out = append(out, storage.UIDRange{First: v.at(first), Last: v.at(last)})
 	}
 	return merge(out), nil
 }
 
 // resolveUIDs cuts a set of UIDs to those the client knows.
 func (v *view) resolveUIDs(set imap.UIDSet) storage.UIDSet {
-	if len(v.uids) == 0 {
+	if v.size() == 0 {
 		return nil
 	}
-	low, high := v.uids[0], v.uids[len(v.uids)-1]
+	low, high := v.at(1), v.at(v.size())
 	var out storage.UIDSet
 	for _, r := range set {
 		first, last := bounds(uint32(r.Start), uint32(r.Stop), uint32(high))

@@ -61,11 +61,11 @@ func wants(options []string) (least, greatest, all bool) {
 // find gives the messages that match, ascending, of those the client knows.
 func (s *session) find(ctx context.Context, q storage.Query, orders []storage.Order) ([]storage.UID, error) {
 	v := s.view
-	if len(v.uids) == 0 {
+	if v.size() == 0 {
 		return nil, nil
 	}
 	// What has arrived since has no sequence number yet.
-	q.UIDs = append(slices.Clone(q.UIDs), storage.UIDSet{{First: v.uids[0], Last: v.uids[len(v.uids)-1]}})
+	q.UIDs = append(slices.Clone(q.UIDs), v.span())
 	var found []storage.UID
 	for _, o := range orders {
 		for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {

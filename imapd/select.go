@@ -62,7 +62,7 @@ func (s *session) mailbox(name string) (storage.Mailbox, error) {
 func (s *session) describe(snap *storage.Snapshot, asked string) {
 	v, box := s.view, snap.Mailbox
 	s.writeKeywords()
-	s.w.NumResponse(uint32(len(v.uids)), "EXISTS")
+	s.w.NumResponse(v.size(), "EXISTS")
 	if !s.rev2 {
 		s.w.NumResponse(uint32(len(v.recent)), "RECENT")
 		if i := v.seq(snap.FirstUnseen); i != 0 {

@@ -326,7 +326,7 @@ func (s *session) announceAdded() {
 	if len(added) == 0 {
 		return
 	}
-	s.w.NumResponse(uint32(len(v.uids)), "EXISTS")
+	s.w.NumResponse(v.size(), "EXISTS")
 	v.recent = append(v.recent, s.srv.recents.arrived(v.ref, added, !v.readOnly)...)
 	if !s.rev2 {
 		s.w.NumResponse(uint32(len(v.recent)), "RECENT")
@@ -349,11 +349,7 @@ func (s *session) announceFlags() {
 // announceSince reads changed flags from the store instead of from the feed.
 func (s *session) announceSince(since storage.ModSeq) {
 	v := s.view
-	if len(v.uids) == 0 {
-		return
-	}
-	all := storage.UIDSet{{First: v.uids[0], Last: v.uids[len(v.uids)-1]}}
-	for row, err := range s.srv.o.Store.Rows(v.ref, all, storage.ReadOptions{ChangedSince: since}) {
+	for row, err := range s.srv.o.Store.Rows(v.ref, v.span(), storage.ReadOptions{ChangedSince: since}) {
 		if err != nil {
 			v.since = since // the next command tries again
 			s.log.Error("changes not read", logkey.Err, err)

@@ -52,6 +52,20 @@ func newView(ref storage.Ref, snap *storage.Snapshot, readOnly bool) *view {
 // close ends the feed.
 func (v *view) close() { v.feed.Close() }
 
+// size gives the number of messages the client knows.
+func (v *view) size() uint32 { return uint32(len(v.uids)) }
+
+// at gives the message with a sequence number, which must be one of 1 to size.
+func (v *view) at(seq uint32) storage.UID { return v.uids[seq-1] }
+
+// span is from the first to the last message, nothing for an empty view.
+func (v *view) span() storage.UIDSet {
+	if len(v.uids) == 0 {
+		return nil
+	}
+	return storage.UIDSet{{First: v.uids[0], Last: v.uids[len(v.uids)-1]}}
+}
+
 // seq gives the sequence number of a message, 0 when the client does not know
 // it.
 func (v *view) seq(uid storage.UID) uint32 {
