@@ -16,6 +16,7 @@ var (
 	afterLogin = []string{
 		"BINARY",
 		"CHILDREN",
+		"COMPRESS=DEFLATE",
 		"CREATE-SPECIAL-USE",
 		"ESEARCH",
 		"IDLE",
@@ -27,6 +28,7 @@ var (
 		"SPECIAL-USE",
 		"STATUS=SIZE",
 		"UIDPLUS",
+		"UNAUTHENTICATE",
 		"UNSELECT",
 		"UTF8=ACCEPT",
 	}

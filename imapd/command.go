@@ -54,6 +54,9 @@ var commands = map[string]command{
 	"STATUS":      {states: loggedIn, run: (*session).status},
 	"APPEND":      {states: loggedIn, run: (*session).append},
 	"IDLE":        {states: loggedIn, run: (*session).idle},
+	"COMPRESS":    {states: loggedIn, run: (*session).compress},
+
+	"UNAUTHENTICATE": {states: loggedIn, run: (*session).unauthenticate, quiet: true},
 
 	"CHECK":    {states: selected, run: (*session).noop},
 	"CLOSE":    {states: selected, run: (*session).closeMailbox, quiet: true},

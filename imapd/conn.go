@@ -23,6 +23,7 @@ type conn struct {
 	raw            net.Conn
 	net            net.Conn // raw or TLS over it
 	secure         bool
+	coded          bool // what is written was compressed
 	commandTimeout time.Duration
 	writeTimeout   time.Duration
 
@@ -65,6 +66,13 @@ func (c *conn) loggedIn() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.latest = time.Time{}
+}
+
+// loggedOut begins it anew.
+func (c *conn) loggedOut(limit time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.latest = time.Now().Add(limit)
 }
 
 // await lets the next read wait for d: the client need not say anything.
@@ -120,7 +128,7 @@ func (c *conn) Write(p []byte) (int, error) {
 
 // lastWords writes a line past all buffers, when the session can't.
 func (c *conn) lastWords(line string) {
-	if c.net.SetWriteDeadline(time.Now().Add(lastWordsTimeout)) != nil {
+	if c.coded || c.net.SetWriteDeadline(time.Now().Add(lastWordsTimeout)) != nil {
 		return
 	}
 	_, _ = c.net.Write([]byte(line)) // nobody is left to handle it

@@ -9,13 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // TestDialogues speaks testdata/dialogues: "C: " is sent, "S: " must come,
 // between slashes as a regular expression. A digit before the colon names the
 // connection ("C2:"), which begins when it is first used. "\n" is a line break,
 // "\0" NUL, and "C- " sends without a line break. "FILL: 3" delivers messages,
-// "TLS:" begins TLS, "EOF:" is the server hanging up. Numbers of UIDVALIDITY
+// "TLS:" begins TLS, "DEFLATE:" and "PLAIN:" begin and end compression, "EOF:" is the server hanging up. Numbers of UIDVALIDITY
 // read N.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
@@ -64,7 +65,7 @@ func (d *dialogue) speak(line string) error {
 		return fmt.Errorf("not understood: %q", line)
 	}
 	word, text := line[:i], strings.TrimPrefix(line[i+1:], " ")
-	name := strings.TrimLeft(word, "CSEOFTLI")
+	name := strings.TrimLeftFunc(word, unicode.IsUpper)
 	sc := d.connection(name)
 	switch strings.TrimSuffix(word, name) {
 	case "C":
@@ -95,6 +96,10 @@ func (d *dialogue) speak(line string) error {
 		}
 		sc.c = c
 		sc.r.Reset(c)
+	case "DEFLATE":
+		sc.deflate()
+	case "PLAIN":
+		sc.plain()
 	default:
 		return fmt.Errorf("not understood: %q", line)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -102,6 +103,8 @@ type Server struct {
 	netd    *netd.Server
 	recents *recents
 	conns   atomic.Uint64
+	// deflaters are compressors that no session is using.
+	deflaters sync.Pool
 }
 
 // New makes a server. Serve it, and Shutdown when done.

@@ -30,13 +30,16 @@ var errAccountEnded = errors.New("account was disabled, removed or given another
 
 // session is one client. Its goroutine alone uses it.
 type session struct {
-	srv    *Server
-	conn   *conn
-	r      *wire.Reader
-	w      *wire.Writer
-	log    *slog.Logger
-	remote netip.Addr
-	start  time.Time
+	srv  *Server
+	conn *conn
+	r    *wire.Reader
+	w    *wire.Writer
+	// deflate is between the session and conn after COMPRESS, else nil.
+	deflate *deflating
+	log     *slog.Logger
+	connLog *slog.Logger // without an account
+	remote  netip.Addr
+	start   time.Time
 
 	// cancel ends the session's context for a reason.
 	cancel context.CancelCauseFunc
@@ -60,7 +63,7 @@ type session struct {
 }
 
 func newSession(srv *Server, c *conn, remote netip.Addr, log *slog.Logger) *session {
-	s := &session{srv: srv, conn: c, log: log, remote: remote, start: time.Now(), autoFlush: true, pendings: newPendings()}
+	s := &session{srv: srv, conn: c, log: log, connLog: log, remote: remote, start: time.Now(), autoFlush: true, pendings: newPendings()}
 	s.w = wire.NewWriter(c)
 	s.r = wire.NewReader(input{s}, wire.Limits{}, s.continuation)
 	return s
@@ -75,6 +78,9 @@ func (in input) Read(p []byte) (int, error) {
 		if err := in.s.w.Flush(); err != nil {
 			return 0, err
 		}
+	}
+	if d := in.s.deflate; d != nil {
+		return d.Read(p)
 	}
 	return in.s.conn.Read(p)
 }

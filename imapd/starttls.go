@@ -22,12 +22,24 @@ func (s *session) startTLS(_ context.Context, _ *wire.Command) (reply, error) {
 
 // afterwards does what a command has to do after its answer.
 func (s *session) afterwards(ctx context.Context, name string, answer reply) error {
-	if name != "STARTTLS" || answer.kind != kindOK {
-		if s.failures >= maxLoginFailures {
-			s.bye("", "Too many failed logins")
+	if answer.kind == kindOK {
+		switch name {
+		case "STARTTLS":
+			return s.beginTLS(ctx)
+		case "COMPRESS":
+			return s.beginCompress()
+		case "UNAUTHENTICATE":
+			return s.endCompress()
 		}
-		return nil
 	}
+	if s.failures >= maxLoginFailures {
+		s.bye("", "Too many failed logins")
+	}
+	return nil
+}
+
+// beginTLS makes all further bytes TLS, once the answer has gone.
+func (s *session) beginTLS(ctx context.Context) error {
 	if err := s.w.Flush(); err != nil {
 		return fatal{err}
 	}

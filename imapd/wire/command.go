@@ -82,6 +82,8 @@ type (
 	ExpungeArgs struct{ UIDs imap.NumSet }
 	// EnableArgs of ENABLE; in upper case.
 	EnableArgs struct{ Capabilities []string }
+	// CompressArgs of COMPRESS; in upper case.
+	CompressArgs struct{ Algorithm string }
 	// IDArgs of ID (RFC 2971); nil for NIL.
 	IDArgs struct{ Fields map[string]string }
 )
@@ -141,27 +143,29 @@ func (r *Reader) args(c *Command) {
 func (r *Reader) table() map[string]func(*Command) any {
 	return map[string]func(*Command) any{
 		"CAPABILITY": nil, "NOOP": nil, "LOGOUT": nil, "STARTTLS": nil, "NAMESPACE": nil, "IDLE": nil, "CLOSE": nil, "UNSELECT": nil, "CHECK": nil,
-		"LOGIN":        func(*Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
-		"AUTHENTICATE": func(*Command) any { return r.authenticate() },
-		"SELECT":       func(*Command) any { return SelectArgs{r.arg(r.mailbox)} },
-		"EXAMINE":      func(*Command) any { return SelectArgs{r.arg(r.mailbox)} },
-		"CREATE":       func(*Command) any { return r.create() },
-		"DELETE":       func(*Command) any { return DeleteArgs{r.arg(r.mailbox)} },
-		"RENAME":       func(*Command) any { return RenameArgs{r.arg(r.mailbox), r.arg(r.mailbox)} },
-		"SUBSCRIBE":    func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
-		"UNSUBSCRIBE":  func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
-		"LIST":         func(*Command) any { return r.listArgs() },
-		"LSUB":         func(*Command) any { return ListArgs{Reference: r.arg(r.mailbox), Patterns: []string{r.arg(r.pattern)}} },
-		"STATUS":       func(*Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
-		"APPEND":       func(*Command) any { return r.appendArgs() },
-		"SEARCH":       func(c *Command) any { return r.search() },
-		"FETCH":        func(c *Command) any { return r.fetch(c.UID) },
-		"STORE":        func(c *Command) any { return r.store(c.UID) },
-		"COPY":         func(c *Command) any { return r.copy(c.UID) },
-		"MOVE":         func(c *Command) any { return r.copy(c.UID) },
-		"EXPUNGE":      func(c *Command) any { return r.expunge(c.UID) },
-		"ENABLE":       func(*Command) any { return r.enable() },
-		"ID":           func(*Command) any { return r.id() },
+		"UNAUTHENTICATE": nil,
+		"LOGIN":          func(*Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
+		"AUTHENTICATE":   func(*Command) any { return r.authenticate() },
+		"SELECT":         func(*Command) any { return SelectArgs{r.arg(r.mailbox)} },
+		"EXAMINE":        func(*Command) any { return SelectArgs{r.arg(r.mailbox)} },
+		"CREATE":         func(*Command) any { return r.create() },
+		"DELETE":         func(*Command) any { return DeleteArgs{r.arg(r.mailbox)} },
+		"RENAME":         func(*Command) any { return RenameArgs{r.arg(r.mailbox), r.arg(r.mailbox)} },
+		"SUBSCRIBE":      func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
+		"UNSUBSCRIBE":    func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
+		"LIST":           func(*Command) any { return r.listArgs() },
+		"LSUB":           func(*Command) any { return ListArgs{Reference: r.arg(r.mailbox), Patterns: []string{r.arg(r.pattern)}} },
+		"STATUS":         func(*Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
+		"APPEND":         func(*Command) any { return r.appendArgs() },
+		"SEARCH":         func(c *Command) any { return r.search() },
+		"FETCH":          func(c *Command) any { return r.fetch(c.UID) },
+		"STORE":          func(c *Command) any { return r.store(c.UID) },
+		"COPY":           func(c *Command) any { return r.copy(c.UID) },
+		"MOVE":           func(c *Command) any { return r.copy(c.UID) },
+		"EXPUNGE":        func(c *Command) any { return r.expunge(c.UID) },
+		"COMPRESS":       func(*Command) any { return CompressArgs{r.arg(r.keyword)} },
+		"ENABLE":         func(*Command) any { return r.enable() },
+		"ID":             func(*Command) any { return r.id() },
 	}
 }
 

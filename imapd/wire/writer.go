@@ -16,21 +16,38 @@ import (
 // one goroutine.
 type Writer struct {
 	bw   *bufio.Writer
+	to   flusher // nil: Flush need not go further
 	utf8 bool
 }
 
-// NewWriter writes to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{bw: bufio.NewWriterSize(w, 16<<10)} }
+// flusher is a stream that keeps bytes back until it is flushed.
+type flusher interface{ Flush() error }
+
+// NewWriter writes to s. When s has a method Flush, that is called too when the
+// Writer is flushed.
+func NewWriter(s io.Writer) *Writer {
+	w := &Writer{bw: bufio.NewWriterSize(s, 16<<10)}
+	w.to, _ = s.(flusher)
+	return w
+}
 
 // SetUTF8 tells that the client takes UTF-8 in quoted strings and mailbox names
 // (IMAP4rev2 or UTF8=ACCEPT is enabled).
 func (w *Writer) SetUTF8(on bool) { w.utf8 = on }
 
 // Flush sends what was written.
-func (w *Writer) Flush() error { return w.bw.Flush() }
+func (w *Writer) Flush() error {
+	if err := w.bw.Flush(); err != nil || w.to == nil {
+		return err
+	}
+	return w.to.Flush()
+}
 
-// Reset goes on with another stream (after STARTTLS).
-func (w *Writer) Reset(s io.Writer) { w.bw.Reset(s) }
+// Reset goes on with another stream (after COMPRESS).
+func (w *Writer) Reset(s io.Writer) {
+	w.bw.Reset(s)
+	w.to, _ = s.(flusher)
+}
 
 // Raw writes s as it is.
 func (w *Writer) Raw(s string) { w.bw.WriteString(s) }

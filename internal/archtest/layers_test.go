@@ -22,6 +22,7 @@ var rows = map[string]int{
 	"mail":                          1,
 	"internal/netd":                 1,
 	"internal/durable":              0,
+	"internal/inflate":              0,
 	"internal/spool":                1,
 	"internal/logkey":               0,
 }
