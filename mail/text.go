@@ -4,11 +4,10 @@ import (
 	"encoding/base64"
 	"io"
 	"mime/quotedprintable"
-	"strings"
+	"unicode/utf8"
 
-	"golang.org/x/text/cases"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/transform"
-	"golang.org/x/text/unicode/norm"
 )
 
 // base64Only drops what is no base64 (RFC 2045 §6.8: it must be ignored), the
@@ -47,18 +46,50 @@ func DecodedReader(p *Part, r io.ReaderAt) io.Reader {
 }
 
 // TextReader streams the text of a part as UTF-8, its transfer encoding and
-// charset undone. What can't be decoded ends the stream or is replaced. Markup
-// is left in.
+// charset undone; of HTML what a reader sees of it, see htmlText. What can't be
+// decoded ends the stream or is guessed at.
 func TextReader(p *Part, r io.ReaderAt) io.Reader {
 	in := DecodedReader(p, r)
 	if enc, ok := Charset(param(p.Params, "charset")); ok && enc != nil {
 		in = transform.NewReader(in, enc.NewDecoder())
+	} else {
+		in = transform.NewReader(in, guessing{})
+	}
+	if p.Subtype == "html" {
+		return newHTMLText(in)
 	}
 	return in
 }
 
-// FoldCase gives s in the form that searches compare: without case (RFC 5051),
-// compatible characters made one, white space runs made one space.
-func FoldCase(s string) string {
-	return strings.Join(strings.Fields(cases.Fold().String(norm.NFKC.String(s))), " ")
+// guessing reads bytes of no known charset, or one that is wrong: what is no
+// UTF-8 is windows-1252.
+type guessing struct{ transform.NopResetter }
+
+// Transform implements transform.Transformer.
+func (guessing) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for nSrc < len(src) {
+		out := src[nSrc : nSrc+1]
+		if src[nSrc] >= utf8.RuneSelf {
+			if !atEOF && !utf8.FullRune(src[nSrc:]) {
+				return nDst, nSrc, transform.ErrShortSrc
+			}
+			r, n := utf8.DecodeRune(src[nSrc:])
+			if out = src[nSrc : nSrc+n]; r == utf8.RuneError && n == 1 {
+				out = utf8.AppendRune(nil, charmap.Windows1252.DecodeByte(src[nSrc]))
+				n = 1
+			}
+			if nDst+len(out) > len(dst) {
+				return nDst, nSrc, transform.ErrShortDst
+			}
+			nDst += copy(dst[nDst:], out)
+			nSrc += n
+			continue
+		}
+		if nDst == len(dst) {
+			return nDst, nSrc, transform.ErrShortDst
+		}
+		dst[nDst] = out[0]
+		nDst, nSrc = nDst+1, nSrc+1
+	}
+	return nDst, nSrc, nil
 }

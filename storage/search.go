@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -11,16 +10,24 @@ import (
 	"mailstead/mail"
 )
 
-// maxSearchText bounds the text of one part that a search looks into, in bytes.
-const maxSearchText = 8 << 20
-
 // Search gives the messages of a mailbox that match, by ascending UID; with
-// First or Last only the one asked for. Bodies are read only where the rest of
-// the query leaves it open. A body that can't be read matches nothing.
+// First or Last only the one asked for. What costs least is asked first: UIDs
+// bound what is read at all, then flags, numbers and dates of the small row, then
+// the description, the text index, and the body only of what is still left. A
+// body that can't be read matches nothing.
 func (s *Store) Search(ctx context.Context, ref Ref, q Query, o Order) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
+		set := q.bounds()
+		if len(set) == 0 {
+			return
+		}
+		opts := ReadOptions{}
+		if q.ModSeq > 0 {
+			opts.ChangedSince = q.ModSeq - 1
+		}
 		var last Row
-		for r, err := range s.Rows(ref, UIDSet{{1, 1<<32 - 1}}, ReadOptions{Message: true}) {
+		now := time.Now()
+		for r, err := range s.Rows(ref, set, opts) {
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -28,11 +35,10 @@ func (s *Store) Search(ctx context.Context, ref Ref, q Query, o Order) iter.Seq2
 				yield(Row{}, err)
 				return
 			}
-			m := candidate{s: s, ctx: ctx, row: r, now: time.Now()}
+			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now}
 			if !m.matches(&q) {
 				continue
 			}
-			r.Message = nil
 			if last = r; o == Last {
 				continue
 			}
@@ -46,21 +52,54 @@ func (s *Store) Search(ctx context.Context, ref Ref, q Query, o Order) iter.Seq2
 	}
 }
 
-// candidate is one message being looked at. Its header and text are read once
-// at most.
+// bounds is where messages that match can be.
+func (q *Query) bounds() UIDSet {
+	set := UIDSet{{1, 1<<32 - 1}}
+	if q.None {
+		return nil
+	}
+	for _, s := range q.UIDs {
+		set = set.and(s)
+	}
+	return set
+}
+
+// candidate is one message being looked at. Its description and its text are
+// read once at most, and only when they are asked for.
 type candidate struct {
-	s            *Store
-	ctx          context.Context
-	row          Row
-	now          time.Time
-	header, text *string
+	s       *Store
+	ctx     context.Context
+	account mail.AccountID
+	row     Row
+	now     time.Time
+
+	described bool
+	msg       *mail.Message
+	raw       []byte // the header as it stands
+	header    *string
+	text      *string
 }
 
 // matches decides by what costs least first.
 func (c *candidate) matches(q *Query) bool {
-	return !q.None && c.flags(q) && c.numbers(q) && c.dates(q) && c.texts(q) &&
+	return c.cheap(q) && c.sent(q) && c.texts(q) &&
 		!slices.ContainsFunc(q.Not, func(n Query) bool { return c.matches(&n) }) &&
 		!slices.ContainsFunc(q.Or, func(or [2]Query) bool { return !c.matches(&or[0]) && !c.matches(&or[1]) })
+}
+
+// cheap asks what the small row tells, of everything that must hold: what is
+// left of Not and Or is asked in its turn.
+func (c *candidate) cheap(q *Query) bool {
+	return !q.None && c.flags(q) && c.numbers(q) && c.dates(q) &&
+		!slices.ContainsFunc(q.Or, func(or [2]Query) bool { return !c.cheap(&or[0]) && !c.cheap(&or[1]) }) &&
+		!slices.ContainsFunc(q.Not, func(n Query) bool { return n.plain() && c.cheap(&n) })
+}
+
+// plain tells whether the small row answers all of a query.
+func (q *Query) plain() bool {
+	return q.SentSince.IsZero() && q.SentBefore.IsZero() && q.SentOn.IsZero() && len(q.Header)+len(q.Body)+len(q.Text) == 0 &&
+		!slices.ContainsFunc(q.Not, func(n Query) bool { return !n.plain() }) &&
+		!slices.ContainsFunc(q.Or, func(or [2]Query) bool { return !or[0].plain() || !or[1].plain() })
 }
 
 func (c *candidate) flags(q *Query) bool {
@@ -88,114 +127,16 @@ func within(t, since, before, on time.Time) bool {
 }
 
 func (c *candidate) dates(q *Query) bool {
-	if !within(c.row.InternalDate, q.Since, q.Before, q.On) || !within(c.row.SaveDate, q.SavedSince, q.SavedBefore, q.SavedOn) {
-		return false
-	}
+	return within(c.row.InternalDate, q.Since, q.Before, q.On) && within(c.row.SaveDate, q.SavedSince, q.SavedBefore, q.SavedOn)
+}
+
+func (c *candidate) sent(q *Query) bool {
 	if q.SentSince.IsZero() && q.SentBefore.IsZero() && q.SentOn.IsZero() {
 		return true
 	}
-	m := c.row.Message
+	m := c.message()
 	if m == nil || m.SentDate == 0 {
 		return false
 	}
 	return within(time.Unix(m.SentDate, 0).In(time.FixedZone("", m.SentZone*60)), q.SentSince, q.SentBefore, q.SentOn)
-}
-
-func (c *candidate) texts(q *Query) bool {
-	for _, h := range q.Header {
-		if !c.hasHeader(h) {
-			return false
-		}
-	}
-	for _, t := range q.Text {
-		if !strings.Contains(c.wholeHeader(), mail.FoldCase(t)) && !strings.Contains(c.body(), mail.FoldCase(t)) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(q.Body, func(b string) bool { return !strings.Contains(c.body(), mail.FoldCase(b)) })
-}
-
-func (c *candidate) hasHeader(h HeaderMatch) bool {
-	m, want := c.row.Message, mail.FoldCase(h.Value)
-	fields := []byte(nil)
-	if m != nil && m.FieldsComplete && mail.CachedField(h.Field) {
-		fields = m.Fields
-	} else {
-		fields = c.rawHeader()
-	}
-	for f := range mail.HeaderFields(fields) {
-		if f.Is(h.Field) && strings.Contains(mail.FoldCase(mail.DecodeHeader(f.Value())), want) {
-			return true
-		}
-	}
-	return false
-}
-
-// read hands f the open body; a damaged one is logged.
-func (c *candidate) read(f func(Content)) {
-	b, err := c.s.OpenBlob(c.ctx, c.row.Blob)
-	if err != nil {
-		c.s.log.Warn("message not searched", "uid", c.row.UID, "err", err)
-		return
-	}
-	f(b)
-	_ = b.Close() // only read from
-}
-
-func (c *candidate) rawHeader() (h []byte) {
-	m := c.row.Message
-	if m == nil {
-		return nil
-	}
-	c.read(func(b Content) {
-		h = make([]byte, min(m.Root.BodyStart, maxSearchText))
-		if n, err := b.ReadAt(h, 0); err != nil {
-			h = h[:n]
-		}
-	})
-	return h
-}
-
-// wholeHeader is the header, decoded and folded.
-func (c *candidate) wholeHeader() string {
-	if c.header == nil {
-		var b strings.Builder
-		for f := range mail.HeaderFields(c.rawHeader()) {
-			b.WriteString(f.Name + ": " + mail.DecodeHeader(f.Value()) + "\n")
-		}
-		s := mail.FoldCase(b.String())
-		c.header = &s
-	}
-	return *c.header
-}
-
-// body is the text of every text part and the header of every message within,
-// decoded and folded.
-func (c *candidate) body() string {
-	if c.text == nil {
-		var b strings.Builder
-		if m := c.row.Message; m != nil {
-			c.read(func(r Content) { collect(&b, m.Root, r, false) })
-		}
-		s := mail.FoldCase(b.String())
-		c.text = &s
-	}
-	return *c.text
-}
-
-func collect(b *strings.Builder, p *mail.Part, r io.ReaderAt, inner bool) {
-	if inner {
-		h := make([]byte, min(p.BodyStart-p.HeaderStart, 1<<20))
-		n, _ := r.ReadAt(h, p.HeaderStart) // what could be read is searched
-		for f := range mail.HeaderFields(h[:n]) {
-			b.WriteString(f.Name + ": " + mail.DecodeHeader(f.Value()) + "\n")
-		}
-	}
-	if p.Type == "text" {
-		_, _ = io.Copy(b, io.LimitReader(mail.TextReader(p, r), maxSearchText)) // the same
-		b.WriteByte('\n')
-	}
-	for _, c := range p.Children {
-		collect(b, c, r, p.Type == "message")
-	}
 }

@@ -62,3 +62,39 @@ func TestSearch(t *testing.T) {
 		}
 	}
 }
+
+// A search for a few UIDs must not cost what the mailbox is big.
+//
+// Not parallel: it counts allocations.
+func TestSearchReadsOnlyWhereItsUIDsAre(t *testing.T) {
+	s := storagetest.Open(t, storage.Options{})
+	a := newAccount(t, s, 1)
+	var list []storage.Incoming
+	for range 500 {
+		list = append(list, storage.Incoming{Body: storagetest.Body("Subject: x\r\n\r\ny\r\n"), Targets: []storage.Target{{Ref: a}}})
+	}
+	if _, err := s.AppendAll(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	cost := func(q storage.Query) float64 {
+		return testing.AllocsPerRun(5, func() {
+			for r, err := range s.Search(t.Context(), a, q, storage.All) {
+				if err != nil || r.UID != 250 {
+					t.Errorf("got UID %d, %v", r.UID, err)
+				}
+			}
+		})
+	}
+	one := storage.UIDs(250)
+	whole := cost(storage.Query{Header: []storage.HeaderMatch{{"subject", "nothing"}}})
+	for name, q := range map[string]storage.Query{
+		"UID":            {UIDs: []storage.UIDSet{one}},
+		"UID and body":   {UIDs: []storage.UIDSet{one}, Body: []string{"y"}},
+		"UID of two":     {UIDs: []storage.UIDSet{storage.UIDs(1, 250), {{200, 400}}}},
+		"UID and header": {UIDs: []storage.UIDSet{one}, Header: []storage.HeaderMatch{{"subject", "x"}}},
+	} {
+		if got := cost(q); got > whole/10 {
+			t.Errorf("%s: got %.0f allocations, the whole mailbox takes %.0f", name, got, whole)
+		}
+	}
+}

@@ -82,3 +82,18 @@ func (s UIDSet) valid() bool {
 	}
 	return true
 }
+
+// and gives what is in both sets.
+func (s UIDSet) and(t UIDSet) (out UIDSet) {
+	for len(s) > 0 && len(t) > 0 {
+		if first, last := max(s[0].First, t[0].First), min(s[0].Last, t[0].Last); first <= last {
+			out = append(out, UIDRange{first, last})
+		}
+		if s[0].Last < t[0].Last {
+			s = s[1:]
+		} else {
+			t = t[1:]
+		}
+	}
+	return out
+}

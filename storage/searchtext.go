@@ -1,0 +1,94 @@
+package storage
+
+import (
+	"slices"
+	"strings"
+
+	"mailstead/mail"
+)
+
+// The part of a search that looks into what a message says.
+
+func (c *candidate) texts(q *Query) bool {
+	for _, h := range q.Header {
+		if !c.hasHeader(h) {
+			return false
+		}
+	}
+	for _, t := range q.Text {
+		if t = mail.FoldCase(t); !strings.Contains(c.wholeHeader(), t) && !strings.Contains(c.body(), t) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(q.Body, func(b string) bool { return !strings.Contains(c.body(), mail.FoldCase(b)) })
+}
+
+func (c *candidate) hasHeader(h HeaderMatch) bool {
+	m := c.message()
+	if m == nil {
+		return false
+	}
+	want := mail.FoldCase(h.Value)
+	fields := m.Fields
+	if !m.FieldsComplete || !mail.CachedField(h.Field) {
+		fields = c.rawHeader()
+	}
+	for v := range fieldTexts(fields, h.Field) {
+		if strings.Contains(v, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// message is the description, nil when the message can't be read.
+func (c *candidate) message() *mail.Message {
+	if !c.described {
+		c.described = true
+		err := c.s.view(func(x index) error {
+			c.msg = x.message(c.account, c.row.Blob)
+			return nil
+		})
+		if err != nil {
+			c.s.log.Warn("message not searched", "uid", c.row.UID, "err", err)
+		}
+	}
+	return c.msg
+}
+
+// read hands f the open body; a damaged one is logged.
+func (c *candidate) read(f func(Content)) {
+	b, err := c.s.OpenBlob(c.ctx, c.row.Blob)
+	if err != nil {
+		c.s.log.Warn("message not searched", "uid", c.row.UID, "err", err)
+		return
+	}
+	f(b)
+	_ = b.Close() // only read from
+}
+
+func (c *candidate) rawHeader() []byte {
+	if m := c.message(); c.raw == nil && m != nil {
+		c.read(func(b Content) { c.raw = readHeader(m, b) })
+	}
+	return c.raw
+}
+
+func (c *candidate) wholeHeader() string {
+	if c.header == nil {
+		s := headerText(c.rawHeader())
+		c.header = &s
+	}
+	return *c.header
+}
+
+func (c *candidate) body() string {
+	if c.text == nil {
+		s := ""
+		if m := c.message(); m != nil {
+			c.read(func(b Content) { s = bodyText(m, b) })
+		}
+		c.text = &s
+	}
+	return *c.text
+}
