@@ -70,6 +70,8 @@ func apply(x index, it *item) (outcome, error) {
 		return x.applyUndelete(r)
 	case kindReserve:
 		return x.applyReserve(r)
+	case kindAnnotate:
+		return x.applyAnnotate(r)
 	}
 	return outcome{}, fmt.Errorf("record %d of kind %d: %w", r.seq, r.kind, errBadRecord)
 }

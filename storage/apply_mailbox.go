@@ -159,6 +159,9 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 	if err := x.del(bucketName, nameKey(r.account, r.name)); err != nil {
 		return out, err
 	}
+	if err := x.delUnder(bucketAnno, refKey(ref)); err != nil {
+		return out, err
+	}
 	out.events = []addressed{{ref, Event{Kind: EventDeleted}}}
 	return out, nil
 }
@@ -206,6 +209,9 @@ func (x index) applyRemoveAccount(r *record) (out outcome, err error) {
 		out.events = append(out.events, addressed{ref, Event{Kind: EventDeleted}})
 	}
 	if err := x.dropKept(r.account); err != nil {
+		return out, err
+	}
+	if err := x.dropAnnotations(r.account); err != nil {
 		return out, err
 	}
 	for _, b := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketThread, bucketDup, bucketAcct} {

@@ -60,6 +60,7 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 			c.account(mail.AccountID(binary.BigEndian.Uint32(k)))
 		}
 		c.strays()
+		c.annotations(0)
 		lc := x.tx.Bucket([]byte(bucketLoc)).Cursor()
 		for k, _ := lc.First(); k != nil; k, _ = lc.Next() {
 			id := BlobID(binary.BigEndian.Uint64(k))
@@ -203,6 +204,7 @@ func (c *checker) account(id mail.AccountID) {
 		c.problem("account %d: counts %d messages of %d bytes, mailboxes hold %d of %d", id, a.count, a.bytes, count, bytes)
 	}
 	c.kept(id, blobs)
+	c.annotations(id)
 	for b, n := range blobs {
 		c.holders[b]++
 		k := wideKey(id, uint64(b))
@@ -271,11 +273,11 @@ func (c *checker) mailbox(ref Ref, a accountRow, words map[uint32]string, blobs 
 
 // strays looks for rows of accounts that do not exist.
 func (c *checker) strays() {
-	for _, bucket := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketDup, bucketThread, bucketGone, bucketKept} {
+	for _, bucket := range []string{bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketDup, bucketThread, bucketGone, bucketKept, bucketAnno} {
 		cur := c.x.tx.Bucket([]byte(bucket)).Cursor()
 		for k, _ := cur.First(); k != nil; {
 			id := binary.BigEndian.Uint32(k)
-			if !c.x.has(bucketAcct, k[:4]) {
+			if !c.x.has(bucketAcct, k[:4]) && !(bucket == bucketAnno && id == 0) { // account 0: the server itself
 				c.problem("%s: rows of account %d, which does not exist", bucket, id)
 			}
 			if id == 1<<32-1 {

@@ -20,8 +20,9 @@ import (
 // beside the segments: the log before it is not needed any more, except for
 // the bodies in it. docs/storage.md has every byte.
 const (
-	checkpointMagic = "MSTDCKP2"
-	checkpointBlock = 1 << 20
+	checkpointMagic   = "MSTDCKP3"
+	checkpointMagicV2 = "MSTDCKP2" // knows the buckets up to kept
+	checkpointBlock   = 1 << 20
 	// keepCheckpoints is how many stay: one may be damaged.
 	keepCheckpoints = 2
 )
@@ -190,7 +191,7 @@ func readCheckpointHead(r io.Reader, seq uint64) (at position, err error) {
 	if string(h[:7]) == checkpointMagic[:7] && h[7] > checkpointMagic[7] {
 		return at, fmt.Errorf("checkpoint %d has format %c: %w", seq, h[7], ErrNewerFormat)
 	}
-	if string(h[:8]) != checkpointMagic || binary.BigEndian.Uint64(h[8:]) != seq || crc32.Checksum(h[:28], castagnoli) != binary.BigEndian.Uint32(h[28:]) {
+	if m := string(h[:8]); m != checkpointMagic && m != checkpointMagicV2 || binary.BigEndian.Uint64(h[8:]) != seq || crc32.Checksum(h[:28], castagnoli) != binary.BigEndian.Uint32(h[28:]) {
 		return at, fmt.Errorf("checkpoint %d: damaged header: %w", seq, ErrDamaged)
 	}
 	return position{binary.BigEndian.Uint32(h[16:]), int64(binary.BigEndian.Uint64(h[20:]))}, nil
@@ -219,6 +220,9 @@ func (s *Store) loadCheckpoint() error {
 			s.progress(Progress{File: checkpointName(seq), Records: int64(done), Done: int64(done), Total: int64(rows)})
 			return s.putRows(list)
 		})
+		if err == nil {
+			err = s.presentFormat() // the rows may be of an older one
+		}
 		if err == nil {
 			s.log.Info("checkpoint loaded", "seq", seq, "rows", rows)
 		}

@@ -329,9 +329,9 @@ func damageChange(t testing.TB, dir, name, text string) {
 	t.Helper()
 	damageAt(t, dir, name, func(log string) int {
 		if text == "" {
-			return strings.Index(log, "MSr2\x01") + 50
+			return strings.Index(log, "MSr3\x01") + 50
 		}
-		return strings.LastIndex(log[:max(strings.Index(log, text), 0)], "MSr2\x01") + 50
+		return strings.LastIndex(log[:max(strings.Index(log, text), 0)], "MSr3\x01") + 50
 	})
 }
 

@@ -30,11 +30,13 @@ const (
 	bucketSeg    = "seg"
 	bucketAside  = "aside"
 	bucketKept   = "kept"
+	bucketAnno   = "anno"
+	bucketACL    = "acl"
 )
 
 func bucketNames() []string {
 	return []string{bucketMeta, bucketAcct, bucketMbox, bucketName, bucketSub, bucketKw, bucketHot, bucketCold, bucketLoc,
-		bucketDup, bucketThread, bucketGone, bucketSeg, bucketAside, bucketKept}
+		bucketDup, bucketThread, bucketGone, bucketSeg, bucketAside, bucketKept, bucketAnno, bucketACL}
 }
 
 const rowVersion = 1

@@ -10,7 +10,9 @@ import (
 
 // migrate brings a store of format 1 to the present one. Its log is read as it
 // is, and the index is made anew from it; segments begun from now on have the
-// new format. What the store was is in before-format2.
+// new format. What the store was is in before-format2. A store of format 2 needs
+// none of it: its index gets the buckets it lacks (presentFormat), and the next
+// segment has the present format (resumeAt).
 func (s *Store) migrate() error {
 	list, err := segments(s.seg.dir)
 	if err != nil || len(list) == 0 {
@@ -26,7 +28,7 @@ func (s *Store) migrate() error {
 	if err := r.f.Close(); err != nil || !r.v1 {
 		return err
 	}
-	s.log.Info("store is brought to format 2")
+	s.log.Info("store is brought to the present format", "from", 1, "to", formatVersion)
 	if err := s.snapshot(filepath.Join(s.dir, "before-format2"), list); err != nil {
 		return fmt.Errorf("copy store before its migration: %w", err)
 	}

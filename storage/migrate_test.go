@@ -47,11 +47,11 @@ func TestNewerFormatIsRefusedByName(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "mail"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "mail", "000001.seg"), []byte("MSTDSEG3"+strings.Repeat("\x00", 100)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "mail", "000001.seg"), []byte("MSTDSEG4"+strings.Repeat("\x00", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err := storage.Open(dir, storage.Options{})
-	if err == nil || !strings.Contains(err.Error(), "format 3") || !strings.Contains(err.Error(), "formats up to 2") {
+	if err == nil || !strings.Contains(err.Error(), "format 4") || !strings.Contains(err.Error(), "formats up to 3") {
 		t.Errorf("got %v, want an error that names both formats", err)
 	}
 }
@@ -61,7 +61,13 @@ func copyV1(t *testing.T, dir string) {
 	if err := os.CopyFS(dir, os.DirFS("testdata/v1")); err != nil {
 		t.Fatal(err)
 	}
-	in, err := os.Open(filepath.Join(dir, "index.db.gz"))
+	unzip(t, dir, "index.db", "testdata/v1")
+}
+
+// unzip puts a file that is kept compressed into dir.
+func unzip(t *testing.T, dir, name, from string) {
+	t.Helper()
+	in, err := os.Open(filepath.Join(from, name+".gz"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +80,7 @@ func copyV1(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "index.db"), b, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

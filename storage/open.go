@@ -147,19 +147,32 @@ func (s *Store) openBolt(path string, hold bool) (err error) {
 		if err := s.safe.hold(s.db); err != nil {
 			return err
 		}
-		return s.db.View(func(tx *bolt.Tx) error {
+		old := false
+		err := s.db.View(func(tx *bolt.Tx) error {
 			if tx.Bucket([]byte(bucketMeta)) == nil {
 				return fmt.Errorf("no buckets: %w", errBadIndex)
 			}
 			x := index{tx, &txState{}}
 			d := rowReader{b: x.get(bucketMeta, []byte("format"))}
-			if v := d.uint(); v > formatVersion {
+			v := d.uint()
+			if v > formatVersion {
 				return fmt.Errorf("index.db has format %d, this program knows formats up to %d: %w", v, formatVersion, ErrNewerFormat)
 			}
+			old = v < formatVersion
 			return x.state.fault
 		})
+		if err == nil && old {
+			err = s.presentFormat()
+		}
+		return err
 	}
 	s.safe.page = s.db.Info().PageSize
+	return s.presentFormat()
+}
+
+// presentFormat gives an index that is new, or of an older format, the buckets
+// it lacks, and says that it has the present one.
+func (s *Store) presentFormat() error {
 	return s.db.Update(func(tx *bolt.Tx) error {
 		if err := makeBuckets(tx); err != nil {
 			return err

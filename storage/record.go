@@ -11,15 +11,17 @@ import (
 // A record of the log: a header, the packed change (meta), and for a message
 // its body. docs/storage.md has every byte.
 //
-//	0  magic "MSr2"    4  kind    5  flags    6  zero, zero    8  sequence
+//	0  magic "MSr3"    4  kind    5  flags    6  zero, zero    8  sequence
 //	16 length of meta  20 length of body  28 CRC of the body  32 salt
 //	40 CRC of header and meta
 //
 // The salt is that of the segment, and random: nobody can send a message whose
-// bytes pass for a record. Format 1 had "MSr1", no salt, and the CRC of header
-// and meta before that of the body.
+// bytes pass for a record. Format 2 had "MSr2" and the kinds up to kindReserve.
+// Format 1 had "MSr1", no salt, and the CRC of header and meta before that of
+// the body.
 const (
-	recordMagic   = "MSr2"
+	recordMagic   = "MSr3"
+	recordMagicV2 = "MSr2"
 	recordHeader  = 44
 	recordMagicV1 = "MSr1"
 	recordHeadV1  = 36
@@ -61,6 +63,7 @@ const (
 	kindPurge    // what was expunged before a time is given up
 	kindUndelete // what was expunged is back
 	kindReserve  // a mailbox goes on with the UIDs of another time
+	kindAnnotate // annotations of a mailbox or the server
 	kindEnd
 )
 
@@ -100,11 +103,13 @@ type record struct {
 	before   int64    // Purge: Unix seconds
 	limit    uint64   // Purge: rows at most
 	kept     []keptKey
-	validity uint32 // CreateMailbox, Reserve: its UIDVALIDITY, zero to choose
-	uidNext  UID    // Reserve
-	aside    uint64 // number of the file with the body, zero for none
-	rawSize  int64  // of the message, when its body is compressed
-	rawCRC   uint32 // of the same
+	validity uint32         // CreateMailbox, Reserve: its UIDVALIDITY, zero to choose
+	uidNext  UID            // Reserve
+	aside    uint64         // number of the file with the body, zero for none
+	rawSize  int64          // of the message, when its body is compressed
+	rawCRC   uint32         // of the same
+	user     mail.AccountID // Annotate: whose they are, zero for everybody's
+	notes    []noted        // Annotate
 
 	// makeAccounts is never in the log: accounts to make first when a damaged
 	// log is replayed.
@@ -182,7 +187,7 @@ func parseHeader(h []byte) (r record, hd head, err error) {
 	hd.metaLen = int64(binary.BigEndian.Uint32(h[16:]))
 	r.size = int64(binary.BigEndian.Uint64(h[20:]))
 	switch {
-	case string(h[:4]) == recordMagic && len(h) >= recordHeader:
+	case (string(h[:4]) == recordMagic || string(h[:4]) == recordMagicV2) && len(h) >= recordHeader:
 		hd.length, hd.salt = recordHeader, [8]byte(h[32:])
 		r.crc, hd.crc = binary.BigEndian.Uint32(h[28:]), binary.BigEndian.Uint32(h[40:])
 		hd.sum = crc32.Checksum(h[:40], castagnoli)
@@ -266,6 +271,14 @@ func (r *record) packOwn(w *rowWriter) {
 			w.uint(uint64(k.mailbox))
 			w.uint(uint64(k.uid))
 		}
+	case kindAnnotate:
+		w.uint(uint64(r.user))
+		w.uint(uint64(len(r.notes)))
+		for _, n := range r.notes {
+			w.str(n.entry)
+			w.uint(packBits(n.set))
+			w.str(n.value)
+		}
 	}
 }
 
@@ -287,6 +300,11 @@ func (r *record) unpackOwn(d *rowReader) {
 	case kindUndelete:
 		for range d.count() {
 			r.kept = append(r.kept, keptKey{d.int(), MailboxID(d.uint()), UID(d.uint())})
+		}
+	case kindAnnotate:
+		r.user = mail.AccountID(d.uint())
+		for range d.count() {
+			r.notes = append(r.notes, noted{entry: d.str(), set: d.uint() == 1, value: d.str()})
 		}
 	}
 }

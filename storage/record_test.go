@@ -29,6 +29,7 @@ func TestRecordPackedAndReadAgain(t *testing.T) {
 		{"purge", record{kind: kindPurge, before: 1700000000, limit: 500}},
 		{"undelete", record{kind: kindUndelete, kept: []keptKey{{1700000000, 3, 9}, {1, 2, 3}}}},
 		{"reserve", record{kind: kindReserve, account: 1, mailbox: 2, validity: 7, uidNext: 50, since: 9}},
+		{"annotate", record{kind: kindAnnotate, account: 1, mailbox: 2, name: "a", user: 3, notes: []noted{{"/comment", true, "\x00x"}, {"/gone", false, ""}}}},
 		{"create mailbox", record{kind: kindCreateMailbox, name: "a", validity: 5}},
 		{"expunge", record{kind: kindExpunge, keep: true, on: true, uids: UIDSet{{1, 2}}}},
 	}
@@ -45,7 +46,7 @@ func TestRecordPackedAndReadAgain(t *testing.T) {
 			if err := got.unpack(meta); err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(want, got, cmp.AllowUnexported(record{}, target{}, position{}, keptKey{}), cmpopts.EquateEmpty()); d != "" {
+			if d := cmp.Diff(want, got, cmp.AllowUnexported(record{}, target{}, position{}, keptKey{}, noted{}), cmpopts.EquateEmpty()); d != "" {
 				t.Errorf("(-want +got):\n%s", d)
 			}
 		})
@@ -57,6 +58,8 @@ func FuzzRecordUnpack(f *testing.F) {
 	f.Add(uint8(s.kind), s.pack())
 	u := record{kind: kindUndelete, kept: []keptKey{{1700000000, 3, 9}}}
 	f.Add(uint8(u.kind), u.pack())
+	n := record{kind: kindAnnotate, user: 3, notes: []noted{{"/comment", true, "x"}}}
+	f.Add(uint8(n.kind), n.pack())
 	f.Fuzz(func(t *testing.T, k uint8, b []byte) {
 		r := record{kind: kind(k)}
 		if r.unpack(b) != nil {

@@ -94,8 +94,8 @@ func (s *Store) resumeAt(last uint32, r *replayer) error {
 		return s.seg.begin(last)
 	case r.spoiled:
 		return s.seg.begin(last + 1)
-	case r.v1 || r.end.offset >= s.seg.size:
-		// What was written in the old format stays as it is.
+	case r.old || r.end.offset >= s.seg.size:
+		// What was written in an old format stays as it is.
 		if err := s.seg.resume(last, r.end.offset, r.salt); err != nil {
 			return err
 		}
@@ -122,7 +122,8 @@ type replayer struct {
 	spoiled bool
 
 	stub bool // the last segment has not even a whole header
-	v1   bool // the last segment is of the old format
+	v1   bool // the last segment is of format 1
+	old  bool // the last segment is of a format before the present one
 	salt [8]byte
 }
 
@@ -190,7 +191,7 @@ func (r *replayer) segment(n uint32, from int64, last bool) error {
 			return err
 		}
 	}
-	r.salt, r.v1 = sr.salt, sr.v1
+	r.salt, r.v1, r.old = sr.salt, sr.v1, sr.old
 	from = max(from, sr.start)
 	if err := r.batch(); err != nil {
 		return err

@@ -154,7 +154,7 @@ func TestTornHeaderOfANewSegmentIsNoDamage(t *testing.T) {
 	for name, held := range map[string][]byte{
 		"nothing":       nil,
 		"zeros":         make([]byte, 4096),
-		"half a header": append([]byte("MSTDSEG2\x00\x00"), make([]byte, 4096)...),
+		"half a header": append([]byte("MSTDSEG3\x00\x00"), make([]byte, 4096)...),
 		"anything":      append(bytes.Repeat([]byte{0xff}, 32), make([]byte, 4096)...),
 	} {
 		for _, drop := range []bool{false, true} {
@@ -178,7 +178,7 @@ func TestTornHeaderOfANewSegmentIsNoDamage(t *testing.T) {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
-				if b, err := os.ReadFile(stub); err != nil || !bytes.HasPrefix(b, []byte("MSTDSEG2")) || len(beginIn(b, 6)) != 1 {
+				if b, err := os.ReadFile(stub); err != nil || !bytes.HasPrefix(b, []byte("MSTDSEG3")) || len(beginIn(b, 6)) != 1 {
 					t.Errorf("got a segment of %d bytes, %v, want the new message in it", len(b), err)
 				}
 				s = storagetest.OpenDir(t, dir, o)

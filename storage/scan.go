@@ -37,6 +37,7 @@ type segmentReader struct {
 	salt   [8]byte
 	start  int64 // of the first record
 	v1     bool
+	old    bool // of a format before the present one
 }
 
 // openSegment opens a segment for a scan. Close r.f. A segment without a whole
@@ -63,13 +64,13 @@ func openSegment(dir string, n uint32) (_ *segmentReader, err error) {
 	}
 	switch {
 	case got >= segmentHeaderV1 && string(h[:8]) == segmentMagicV1 && (got == segmentHeaderV1 || string(h[16:20]) == recordMagicV1) && binary.BigEndian.Uint64(h[8:]) == uint64(n):
-		r.start, r.v1 = segmentHeaderV1, true
-	case got >= segmentHeader && string(h[:8]) == segmentMagic && crc32.Checksum(h[:24], castagnoli) == binary.BigEndian.Uint32(h[24:]):
+		r.start, r.v1, r.old = segmentHeaderV1, true, true
+	case got >= segmentHeader && (string(h[:8]) == segmentMagic || string(h[:8]) == segmentMagicV2) && crc32.Checksum(h[:24], castagnoli) == binary.BigEndian.Uint32(h[24:]):
 		if have := binary.BigEndian.Uint64(h[8:]); have != uint64(n) {
 			return nil, fmt.Errorf("segment %d says it is %d: %w", n, have, errTorn)
 		}
-		r.start, r.salt = segmentHeader, [8]byte(h[16:])
-	case string(h[:7]) == segmentMagic[:7] && h[7] > segmentMagic[7] && h[7] <= '9' && string(h[segmentHeader:]) != recordMagic:
+		r.start, r.salt, r.old = segmentHeader, [8]byte(h[16:]), string(h[:8]) != segmentMagic
+	case string(h[:7]) == segmentMagic[:7] && h[7] > segmentMagic[7] && h[7] <= '9' && string(h[segmentHeader:]) != recordMagic && string(h[segmentHeader:]) != recordMagicV2:
 		return nil, fmt.Errorf("segment %d has format %c, this program knows formats up to %d: %w", n, h[7], formatVersion, ErrNewerFormat)
 	default:
 		return nil, errTorn
@@ -127,7 +128,7 @@ func (r *segmentReader) anySalt(at int64) (found, error) {
 		if err != nil && err != io.EOF {
 			return found{}, fmt.Errorf("scan segment %d at %d: %w", r.number, at, err)
 		}
-		i := bytes.Index(buf[:n], []byte(recordMagic))
+		i := findRecord(buf[:n], false)
 		if i < 0 || n-i < recordHeader && at+int64(n) < r.size {
 			at += int64(max(min(n-recordHeader, n), 1))
 			continue
@@ -206,22 +207,38 @@ func (r *segmentReader) blank(at int64) (bool, error) {
 	return true, nil
 }
 
+// findRecord finds where a record may begin, -1 for nowhere.
+func findRecord(b []byte, v1 bool) int {
+	for at := 0; ; at++ {
+		i := bytes.Index(b[at:], []byte(recordMagic[:3]))
+		if at += i; i < 0 || at+len(recordMagic) > len(b) {
+			return -1
+		}
+		switch string(b[at:][:len(recordMagic)]) {
+		case recordMagic, recordMagicV2:
+			if !v1 {
+				return at
+			}
+		case recordMagicV1:
+			if v1 {
+				return at
+			}
+		}
+	}
+}
+
 // resync finds the next whole record behind offset with a sequence above seq;
 // errTorn when there is none.
 func (r *segmentReader) resync(offset int64, seq uint64) (fd found, err error) {
-	magic := []byte(recordMagic)
-	if r.v1 {
-		magic = []byte(recordMagicV1)
-	}
 	buf := make([]byte, 1<<20)
 	for at := offset + 1; at < r.size; {
 		n, err := r.f.ReadAt(buf, at)
 		if err != nil && err != io.EOF {
 			return fd, fmt.Errorf("scan segment %d at %d: %w", r.number, at, err)
 		}
-		i := bytes.Index(buf[:n], magic)
+		i := findRecord(buf[:n], r.v1)
 		if i < 0 {
-			at += int64(max(n-len(magic)+1, 1))
+			at += int64(max(n-len(recordMagic)+1, 1))
 			continue
 		}
 		fd, err := r.read(at + int64(i))

@@ -18,9 +18,11 @@ import (
 )
 
 // A segment begins with segmentMagic, its number, its salt and a CRC; records
-// follow. Format 1 had "MSTDSEG1" and the number only.
+// follow. Format 2 differs in its magic alone, format 1 had "MSTDSEG1" and the
+// number only.
 const (
-	segmentMagic    = "MSTDSEG2"
+	segmentMagic    = "MSTDSEG3"
+	segmentMagicV2  = "MSTDSEG2"
 	segmentHeader   = 32
 	segmentMagicV1  = "MSTDSEG1"
 	segmentHeaderV1 = 16

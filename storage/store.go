@@ -23,7 +23,7 @@ import (
 const Format = formatVersion
 
 const (
-	formatVersion      = 2
+	formatVersion      = 3
 	defaultSegmentSize = 128 << 20
 	defaultMinFree     = 64 << 20
 )
@@ -65,6 +65,7 @@ type Store struct {
 	stalled  error          // why nothing can be written at the moment
 	reserved map[mail.AccountID]int64
 
+	annotating   sync.Mutex // one change of annotations at a time
 	housekeeping sync.Mutex // one of compaction and checkpoint at a time
 	whole        sync.Mutex // held while index.db is exchanged, or read as a whole for a backup
 	pins         pins
@@ -73,8 +74,8 @@ type Store struct {
 // Open opens the store in dir, creating it when there is none. It brings the
 // index up to the log: after a crash what was whole is applied, what was torn
 // is cut; an index that is missing or damaged is made again. A store of an
-// older format is brought to the present one, with a copy of what it was in
-// dir/before-formatN. One process at a time: ErrLocked. A store of a newer
+// older format is brought to the present one: of format 2 in place, of format 1
+// with a copy of what it was in dir/before-format2. One process at a time: ErrLocked. A store of a newer
 // version is ErrNewerFormat.
 func Open(dir string, opts Options) (_ *Store, err error) {
 	opts.defaults()

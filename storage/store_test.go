@@ -174,7 +174,7 @@ func TestTornTailIsCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	last := whole[strings.LastIndex(string(whole), "MSr2"):]
+	last := whole[strings.LastIndex(string(whole), "MSr3"):]
 	for _, n := range []int{1, 20, 36, 60, len(last) - 1} {
 		torn := append(slices.Clone(whole), last[:min(n, len(last))]...)
 		if err := os.WriteFile(path, torn, 0o600); err != nil {
