@@ -99,15 +99,4 @@ func merge(set storage.UIDSet) storage.UIDSet {
 }
 
 // count gives the number of messages of the view in a set.
-func (v *view) count(set storage.UIDSet) int {
-	n := 0
-	for _, r := range set {
-		i, _ := slices.BinarySearch(v.uids, r.First)
-		j, ok := slices.BinarySearch(v.uids, r.Last)
-		if ok {
-			j++
-		}
-		n += j - i
-	}
-	return n
-}
+func (v *view) count(set storage.UIDSet) int { return v.uids.Count(set) }

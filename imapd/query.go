@@ -166,5 +166,5 @@ func (v *view) searchSet(set imap.NumSet, saved []storage.UID) (storage.UIDSet, 
 }
 
 func (v *view) recentQuery() storage.Query {
-	return storage.Query{UIDs: []storage.UIDSet{storage.UIDs(v.recent...)}, None: len(v.recent) == 0}
+	return storage.Query{UIDs: []storage.UIDSet{v.recent.Set()}, None: v.recent.Len() == 0}
 }

@@ -22,22 +22,34 @@ func newRecents() *recents {
 
 // selected gives the messages of a snapshot that are \Recent to the session
 // that has taken it, and makes them its own when claim is set.
-func (r *recents) selected(ref storage.Ref, snap *storage.Snapshot, claim bool) []storage.UID {
+func (r *recents) selected(ref storage.Ref, snap *storage.Snapshot, claim bool) storage.UIDList {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	list := r.above(ref, snap.Mailbox.UIDNext, snap.UIDs, snap.Unseen)
+	if claim {
+		r.claimed[ref] = max(r.claimed[ref], snap.Mailbox.UIDNext-1)
+	}
+	return list
+}
+
+// unclaimed gives the messages that no session has been told of.
+func (r *recents) unclaimed(ref storage.Ref, box storage.Mailbox, c storage.Contents) storage.UIDList {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.above(ref, box.UIDNext, c.UIDs, c.Unseen)
+}
+
+// above gives the messages that nobody has claimed. Called with mu held.
+func (r *recents) above(ref storage.Ref, next storage.UID, uids, unseen storage.UIDList) storage.UIDList {
 	upTo, ok := r.claimed[ref]
 	if !ok {
-		upTo = snap.Mailbox.UIDNext - 1
-		if snap.FirstUnseen != 0 {
-			upTo = snap.FirstUnseen - 1
+		upTo = next - 1
+		if first := unseen.First(); first != 0 {
+			upTo = first - 1
 		}
 		r.claimed[ref] = upTo
 	}
-	i, _ := slices.BinarySearch(snap.UIDs, upTo+1)
-	if claim {
-		r.claimed[ref] = max(upTo, snap.Mailbox.UIDNext-1)
-	}
-	return slices.Clone(snap.UIDs[i:])
+	return uids.Above(upTo)
 }
 
 // arrived gives those of new messages that are \Recent to a session that hears
@@ -53,12 +65,4 @@ func (r *recents) arrived(ref storage.Ref, added []storage.UID, claim bool) []st
 		r.claimed[ref] = max(r.claimed[ref], added[len(added)-1])
 	}
 	return added[i:]
-}
-
-// since gives the last claimed message of a mailbox, if it was looked at.
-func (r *recents) since(ref storage.Ref) (storage.UID, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	uid, ok := r.claimed[ref]
-	return uid, ok
 }

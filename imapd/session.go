@@ -333,9 +333,9 @@ func (s *session) announceAdded() {
 		return
 	}
 	s.w.NumResponse(v.size(), "EXISTS")
-	v.recent = append(v.recent, s.srv.recents.arrived(v.ref, added, !v.readOnly)...)
+	v.recent = v.recent.With(storage.UIDs(s.srv.recents.arrived(v.ref, added, !v.readOnly)...))
 	if !s.rev2 {
-		s.w.NumResponse(uint32(len(v.recent)), "RECENT")
+		s.w.NumResponse(uint32(v.recent.Len()), "RECENT")
 	}
 }
 

@@ -59,24 +59,9 @@ func (s *session) statusItem(box storage.Mailbox, item string) (int64, error) {
 // countRecent counts the messages that no session has been told of.
 func (s *session) countRecent(box storage.Mailbox) (int64, error) {
 	ref := storage.Ref{Account: s.account, Mailbox: box.ID}
-	upTo, ok := s.srv.recents.since(ref)
-	if !ok {
-		snap, err := s.srv.o.Store.Snapshot(ref)
-		if err != nil {
-			return 0, err
-		}
-		defer snap.Feed.Close()
-		return int64(len(s.srv.recents.selected(ref, snap, false))), nil
+	c, err := s.srv.o.Store.Contents(ref)
+	if err != nil {
+		return 0, err
 	}
-	if box.UIDNext <= upTo+1 {
-		return 0, nil
-	}
-	n := int64(0)
-	for _, err := range s.srv.o.Store.Rows(ref, storage.UIDSet{{First: upTo + 1, Last: box.UIDNext - 1}}, storage.ReadOptions{}) {
-		if err != nil {
-			return 0, err
-		}
-		n++
-	}
-	return n, nil
+	return int64(s.srv.recents.unclaimed(ref, box, c).Len()), nil
 }

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"mailstead/storage"
@@ -18,8 +19,8 @@ type view struct {
 	name     string
 	readOnly bool
 
-	uids   []storage.UID // ascending, as the client knows them: sequence number = index + 1
-	recent []storage.UID // ascending: those that are \Recent in this session
+	uids   storage.UIDList // as the client knows them
+	recent storage.UIDList // those that are \Recent in this session
 	known  map[string]bool
 	feed   *storage.Feed
 
@@ -53,23 +54,23 @@ func newView(ref storage.Ref, snap *storage.Snapshot, readOnly bool) *view {
 func (v *view) close() { v.feed.Close() }
 
 // size gives the number of messages the client knows.
-func (v *view) size() uint32 { return uint32(len(v.uids)) }
+func (v *view) size() uint32 { return uint32(v.uids.Len()) }
 
 // at gives the message with a sequence number, which must be one of 1 to size.
-func (v *view) at(seq uint32) storage.UID { return v.uids[seq-1] }
+func (v *view) at(seq uint32) storage.UID { return v.uids.At(int(seq - 1)) }
 
 // span is from the first to the last message, nothing for an empty view.
 func (v *view) span() storage.UIDSet {
-	if len(v.uids) == 0 {
+	if v.size() == 0 {
 		return nil
 	}
-	return storage.UIDSet{{First: v.uids[0], Last: v.uids[len(v.uids)-1]}}
+	return storage.UIDSet{{First: v.uids.First(), Last: v.uids.Last()}}
 }
 
 // seq gives the sequence number of a message, 0 when the client does not know
 // it.
 func (v *view) seq(uid storage.UID) uint32 {
-	i, ok := slices.BinarySearch(v.uids, uid)
+	i, ok := v.uids.Find(uid)
 	if !ok {
 		return 0
 	}
@@ -78,8 +79,7 @@ func (v *view) seq(uid storage.UID) uint32 {
 
 // isRecent tells whether a message is \Recent in this session.
 func (v *view) isRecent(uid storage.UID) bool {
-	_, ok := slices.BinarySearch(v.recent, uid)
-	return ok
+	return v.recent.Has(uid)
 }
 
 // changes tells whether there may be something to announce.
@@ -126,7 +126,7 @@ func (v *view) note(e storage.Event) {
 }
 
 func (v *view) add(uid storage.UID) {
-	if n := len(v.uids); n > 0 && uid <= v.uids[n-1] {
+	if uid <= v.uids.Last() {
 		return
 	}
 	if n := len(v.added); n > 0 && uid <= v.added[n-1] {
@@ -139,11 +139,13 @@ func (v *view) add(uid storage.UID) {
 // client has, because they may span many more.
 func (v *view) gone(set storage.UIDSet) {
 	for _, r := range set {
-		for _, list := range [][]storage.UID{v.uids, v.added} {
-			i, _ := slices.BinarySearch(list, r.First)
-			for ; i < len(list) && list[i] <= r.Last; i++ {
-				v.expunged[list[i]] = true
-			}
+		i, _ := v.uids.Find(r.First)
+		for ; i < v.uids.Len() && v.uids.At(i) <= r.Last; i++ {
+			v.expunged[v.uids.At(i)] = true
+		}
+		i, _ = slices.BinarySearch(v.added, r.First)
+		for ; i < len(v.added) && v.added[i] <= r.Last; i++ {
+			v.expunged[v.added[i]] = true
 		}
 	}
 }
@@ -198,19 +200,15 @@ func (v *view) resync(store *storage.Store) error {
 	}
 	v.feed.Close()
 	v.feed = snap.Feed
-	for _, list := range [][]storage.UID{v.uids, v.added} {
-		for _, uid := range list {
-			if _, ok := slices.BinarySearch(snap.UIDs, uid); !ok {
-				v.expunged[uid] = true
-			}
+	for uid := range v.uids.Without(snap.UIDs.Set()).All() {
+		v.expunged[uid] = true
+	}
+	for _, uid := range v.added {
+		if !snap.UIDs.Has(uid) {
+			v.expunged[uid] = true
 		}
 	}
-	last := storage.UID(0)
-	if n := len(v.uids); n > 0 {
-		last = v.uids[n-1]
-	}
-	i, _ := slices.BinarySearch(snap.UIDs, last+1)
-	for _, uid := range snap.UIDs[i:] {
+	for uid := range snap.UIDs.Above(v.uids.Last()).All() {
 		v.add(uid)
 	}
 	if v.since == 0 {
@@ -233,14 +231,14 @@ func (v *view) applyExpunged() []uint32 {
 		return nil
 	}
 	var nums []uint32
-	for i := len(v.uids) - 1; i >= 0; i-- {
-		if v.expunged[v.uids[i]] {
-			nums = append(nums, uint32(i+1))
+	gone := slices.Sorted(maps.Keys(v.expunged))
+	for _, uid := range slices.Backward(gone) {
+		if n := v.seq(uid); n != 0 {
+			nums = append(nums, n)
 		}
 	}
-	isGone := func(uid storage.UID) bool { return v.expunged[uid] }
-	v.uids = slices.DeleteFunc(v.uids, isGone)
-	v.recent = slices.DeleteFunc(v.recent, isGone)
+	set := storage.UIDs(gone...)
+	v.uids, v.recent = v.uids.Without(set), v.recent.Without(set)
 	v.dropAddedAndGone()
 	for uid := range v.expunged {
 		delete(v.flags, uid)
@@ -265,7 +263,7 @@ func (v *view) dropAddedAndGone() {
 func (v *view) applyAdded() []storage.UID {
 	v.dropAddedAndGone()
 	added := v.added
-	v.uids = append(v.uids, added...)
+	v.uids = v.uids.With(storage.UIDs(added...))
 	v.added = nil
 	for _, uid := range added {
 		delete(v.flags, uid) // the client will ask for all of a new message

@@ -236,8 +236,9 @@ type Event struct {
 type Snapshot struct {
 	Mailbox     Mailbox
 	Keywords    []string // all keywords of the account
-	UIDs        []UID    // ascending
-	FirstUnseen UID      // zero when all are seen
+	UIDs        UIDList
+	Unseen      UIDList // those without \Seen
+	FirstUnseen UID     // zero when all are seen
 	Feed        *Feed
 }
 

@@ -172,7 +172,7 @@ func (r *rotReader) mailbox(ctx context.Context, s *storage.Store, ref storage.R
 	snap, err := s.Snapshot(ref)
 	if err == nil {
 		snap.Feed.Close()
-		uids = snap.UIDs
+		uids = slices.Collect(snap.UIDs.All())
 	}
 	list(r, "UIDs of "+what, uids, err)
 	gone, err := s.Vanished(ref, 0)

@@ -225,9 +225,7 @@ func (s *Store) writeIndex() {
 			err = s.fail(fmt.Errorf("update index: %w", err))
 		} else {
 			for _, r := range batch {
-				for _, o := range r.out {
-					s.feeds.publish(o.events)
-				}
+				s.publish(r)
 			}
 		}
 		for _, r := range batch {

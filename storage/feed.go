@@ -1,6 +1,9 @@
 package storage
 
-import "sync"
+import (
+	"container/list"
+	"sync"
+)
 
 // maxFeedRows bounds what a feed holds for a session that does not take it.
 const maxFeedRows = 20000
@@ -9,6 +12,7 @@ const maxFeedRows = 20000
 type Feed struct {
 	owner *feeds
 	ref   Ref
+	limit int // rows held, 0 for any number
 	wake  chan struct{}
 
 	mu       sync.Mutex
@@ -17,14 +21,23 @@ type Feed struct {
 	overflow bool
 }
 
-// feeds are all the feeds of a store, by mailbox.
+// feeds are all the feeds of a store, by mailbox, and what is kept in memory of
+// the mailboxes.
 type feeds struct {
-	mu sync.Mutex
-	by map[Ref]map[*Feed]bool
+	mu     sync.Mutex
+	by     map[Ref]map[*Feed]bool
+	boxes  map[Ref]*described
+	order  *list.List // of *described, the one used last in front
+	weight int        // bytes of all descriptions
+	room   int        // bytes they may take
 }
 
-func (fs *feeds) open(ref Ref) *Feed {
-	f := &Feed{owner: fs, ref: ref, wake: make(chan struct{}, 1)}
+func newFeeds() feeds {
+	return feeds{by: map[Ref]map[*Feed]bool{}, boxes: map[Ref]*described{}, order: list.New(), room: describedRoom}
+}
+
+func (fs *feeds) open(ref Ref, limit int) *Feed {
+	f := &Feed{owner: fs, ref: ref, limit: limit, wake: make(chan struct{}, 1)}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.by[ref] == nil {
@@ -34,15 +47,27 @@ func (fs *feeds) open(ref Ref) *Feed {
 	return f
 }
 
-// publish hands events to the feeds of their mailboxes. It never waits for a
-// session.
+// publish tells what a request has come to, now that it is in the index.
+func (s *Store) publish(r *request) {
+	for i := range r.out {
+		s.feeds.publish(r.out[i].events)
+		if rec := &r.items[i].rec; rec.kind == kindReserve {
+			s.feeds.forget(Ref{rec.account, rec.mailbox})
+		}
+	}
+}
+
+// publish brings the descriptions of mailboxes forward and hands events to their
+// feeds. It never waits for a session.
 func (fs *feeds) publish(events []addressed) {
 	if len(events) == 0 {
 		return
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	for _, e := range events {
+	for i := range events {
+		e := &events[i]
+		fs.follow(e)
 		for f := range fs.by[e.Ref] {
 			f.add(e.Event)
 		}
@@ -51,7 +76,7 @@ func (fs *feeds) publish(events []addressed) {
 
 func (f *Feed) add(e Event) {
 	f.mu.Lock()
-	if n := 1 + len(e.Rows) + len(e.UIDs); f.held+n > maxFeedRows {
+	if n := 1 + len(e.Rows) + len(e.UIDs); f.limit > 0 && f.held+n > f.limit {
 		f.events, f.held, f.overflow = nil, 0, true
 	} else if !f.overflow {
 		f.events, f.held = append(f.events, e), f.held+n

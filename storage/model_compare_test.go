@@ -71,15 +71,16 @@ func (h *machine) compareMailbox(t *rapid.T, a *modelAccount, b *modelMailbox) {
 		t.Fatal(err)
 	}
 	snap.Feed.Close()
-	uids, unseen := []storage.UID{}, storage.UID(0)
+	var uids, unseen []storage.UID
 	for _, msg := range b.messages {
 		uids = append(uids, msg.uid)
-		if unseen == 0 && msg.flags&storage.Seen == 0 {
-			unseen = msg.uid
+		if msg.flags&storage.Seen == 0 {
+			unseen = append(unseen, msg.uid)
 		}
 	}
 	words := slices.Sorted(slices.Values(a.words))
-	want := &storage.Snapshot{Mailbox: a.mailbox(b), Keywords: words, UIDs: uids, FirstUnseen: unseen}
+	want := &storage.Snapshot{Mailbox: a.mailbox(b), Keywords: words, UIDs: storage.UIDs(uids...).List(), Unseen: storage.UIDs(unseen...).List()}
+	want.FirstUnseen = want.Unseen.First()
 	if d := cmp.Diff(want, snap, cmpopts.IgnoreFields(storage.Snapshot{}, "Feed"), cmpopts.EquateEmpty()); d != "" {
 		t.Fatalf("snapshot of %q (-want +got):\n%s", b.name, d)
 	}
@@ -175,7 +176,7 @@ func (h *machine) Follow(t *rapid.T) {
 		t.Fatal(err)
 	}
 	f := &follower{box: b, feed: snap.Feed, from: snap.Mailbox.HighestModSeq, renamed: b.renamed, rows: map[storage.UID]storage.Row{}}
-	for r, err := range h.s.Rows(b.ref, storage.UIDs(snap.UIDs...), storage.ReadOptions{}) {
+	for r, err := range h.s.Rows(b.ref, snap.UIDs.Set(), storage.ReadOptions{}) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,6 +20,7 @@ var errBadIndex = errors.New("index.db is damaged")
 
 // noteDamage has the index made anew by the next Open.
 func (s *Store) noteDamage(err error) {
+	s.feeds.forgetAll()
 	path := filepath.Join(s.dir, damagedMark)
 	if _, serr := os.Stat(path); serr == nil {
 		return

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -97,40 +98,30 @@ func (s *Store) MailboxByID(ref Ref) (m Mailbox, err error) {
 }
 
 // Snapshot gives a mailbox as it is now and a feed of what happens to it from
-// now on. Close the feed. ErrNoMailbox.
+// now on. Its cost does not grow with the mailbox. Close the feed. ErrNoMailbox.
 func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
-	snap := &Snapshot{Feed: s.feeds.open(ref)}
-	err := s.view(func(x index) (err error) {
-		if snap.Mailbox, err = x.mailbox(ref); err != nil {
-			return err
-		}
-		for _, w := range x.keywordNames(ref.Account) {
-			snap.Keywords = append(snap.Keywords, w)
-		}
-		slices.Sort(snap.Keywords)
-		snap.UIDs = make([]UID, 0, snap.Mailbox.Messages)
-		prefix := refKey(ref)
-		c := x.tx.Bucket([]byte(bucketHot)).Cursor()
-		for k, v := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			val, ok := openRow(k, v)
-			if !ok {
-				// Its UID may be what is damaged. The next start brings it back.
-				_ = x.state.damaged(bucketHot, k) // noted
-				continue
+	snap := &Snapshot{Feed: s.feeds.open(ref, maxFeedRows)}
+	c, err := s.Contents(ref)
+	if err == nil {
+		err = s.view(func(x index) (err error) {
+			if snap.Mailbox, err = x.mailbox(ref); err != nil {
+				return err
 			}
-			uid := UID(binary.BigEndian.Uint32(k[8:]))
-			snap.UIDs = append(snap.UIDs, uid)
-			if snap.FirstUnseen == 0 && snap.Mailbox.Unseen > 0 {
-				if h, err := decodeHot(val); err == nil && h.flags&Seen == 0 {
-					snap.FirstUnseen = uid
-				}
+			for _, w := range x.keywordNames(ref.Account) {
+				snap.Keywords = append(snap.Keywords, w)
 			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	if err != nil {
 		snap.Feed.Close()
 		return nil, err
+	}
+	slices.Sort(snap.Keywords)
+	snap.UIDs, snap.Unseen, snap.FirstUnseen = c.UIDs, c.Unseen, c.Unseen.First()
+	if m := &snap.Mailbox; m.HighestModSeq > c.ModSeq {
+		// The row is ahead of what the feed has told.
+		m.HighestModSeq, m.Messages, m.Unseen = c.ModSeq, uint32(c.UIDs.Len()), uint32(c.Unseen.Len())
 	}
 	return snap, nil
 }
@@ -140,6 +131,16 @@ func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
 // they were when the slice was read. It ends with the first error.
 func (s *Store) Rows(ref Ref, uids UIDSet, o ReadOptions) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
+		if o.ChangedSince > 0 {
+			d, err := s.describe(ref)
+			if err != nil && !errors.Is(err, ErrNoMailbox) {
+				yield(Row{}, err)
+				return
+			}
+			if few, ok := d.changedSince(o.ChangedSince, uids); ok && err == nil {
+				uids = few
+			}
+		}
 		for rest := uids; len(rest) > 0; {
 			var rows []Row
 			err := s.view(func(x index) (err error) {

@@ -28,10 +28,10 @@ func newSession(s *storage.Store, ref storage.Ref) (*session, error) {
 		return nil, fmt.Errorf("snapshot of mailbox %d: %w", ref.Mailbox, err)
 	}
 	f := &session{ref: ref, feed: snap.Feed, last: snap.Mailbox.HighestModSeq, rows: map[storage.UID]storage.Row{}}
-	for _, u := range snap.UIDs {
+	for u := range snap.UIDs.All() {
 		f.rows[u] = storage.Row{UID: u}
 	}
-	for r, err := range s.Rows(ref, storage.UIDs(snap.UIDs...), storage.ReadOptions{}) {
+	for r, err := range s.Rows(ref, snap.UIDs.Set(), storage.ReadOptions{}) {
 		if err != nil {
 			return nil, err
 		}

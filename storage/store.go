@@ -85,7 +85,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]int64{},
 		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}),
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
-	s.feeds.by, s.sound.set = map[Ref]map[*Feed]bool{}, map[BlobID]bool{}
+	s.feeds, s.sound.set = newFeeds(), map[BlobID]bool{}
 	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", dir, err)
 	}
