@@ -62,7 +62,7 @@ func (s *session) append(ctx context.Context, c *wire.Command) (reply, error) {
 
 // appendTarget checks all that can be checked before the message is there.
 func (s *session) appendTarget(a wire.AppendArgs) (storage.Target, reply, error) {
-	box, err := s.mailbox(a.Mailbox)
+	to, err := s.locate(a.Mailbox, storage.RightInsert)
 	if err != nil {
 		return storage.Target{}, reply{}, err
 	}
@@ -75,7 +75,7 @@ func (s *session) appendTarget(a wire.AppendArgs) (storage.Target, reply, error)
 	if limit := s.srv.o.MaxMessageSize; a.Size > limit {
 		return storage.Target{}, tooBig(limit), nil
 	}
-	usage, err := s.srv.o.Store.Usage(s.account)
+	usage, err := s.srv.o.Store.Usage(to.Account)
 	if err != nil {
 		return storage.Target{}, reply{}, err
 	}
@@ -84,7 +84,7 @@ func (s *session) appendTarget(a wire.AppendArgs) (storage.Target, reply, error)
 	}
 	flags, keywords := storeFlags(a.Flags)
 	return storage.Target{
-		Ref:   storage.Ref{Account: s.account, Mailbox: box.ID},
+		Ref:   to.Ref,
 		Flags: flags, Keywords: keywords, InternalDate: a.Date,
 	}, reply{}, nil
 }

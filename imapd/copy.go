@@ -61,7 +61,7 @@ func (s *session) copyArgs(c *wire.Command) (storage.UIDSet, storage.Ref, reply,
 	if err != nil {
 		return nil, storage.Ref{}, reply{}, err
 	}
-	box, err := s.mailbox(a.Mailbox)
+	to, err := s.locate(a.Mailbox, storage.RightInsert)
 	if err != nil {
 		return nil, storage.Ref{}, s.intoReply(c.Name, err), nil
 	}
@@ -75,7 +75,7 @@ func (s *session) copyArgs(c *wire.Command) (storage.UIDSet, storage.Ref, reply,
 			}
 		}
 	}
-	return set, storage.Ref{Account: s.account, Mailbox: box.ID}, reply{}, nil
+	return set, to.Ref, reply{}, nil
 }
 
 // copyUID is the response code of RFC 4315 §3. Both sets are in the order of

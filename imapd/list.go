@@ -130,7 +130,7 @@ func (s *session) list(_ context.Context, c *wire.Command) (reply, error) {
 		}
 		s.writeListing(l, a)
 		if l.box.ID != 0 && a.Return.Status != nil {
-			if err := s.writeStatus(l.box, a.Return.Status); err != nil {
+			if err := s.writeStatus(s.own(l.box), a.Return.Status); err != nil {
 				return reply{}, err
 			}
 		}

@@ -55,14 +55,14 @@ func specialUse(name string) (use storage.SpecialUse, ok bool) {
 // deleteMailbox is RFC 9051 §6.3.5. Sessions that have the mailbox selected
 // learn it from their feeds; this one has it closed.
 func (s *session) deleteMailbox(ctx context.Context, c *wire.Command) (reply, error) {
-	box, err := s.mailbox(c.Args.(wire.DeleteArgs).Mailbox)
+	at, err := s.locate(c.Args.(wire.DeleteArgs).Mailbox, storage.RightDelete)
 	if err != nil {
 		return reply{}, err
 	}
-	if err := s.srv.o.Store.DeleteMailbox(context.WithoutCancel(ctx), s.account, box.Name); err != nil {
+	if err := s.srv.o.Store.DeleteMailbox(context.WithoutCancel(ctx), at.Account, at.box.Name); err != nil {
 		return reply{}, err
 	}
-	if s.view != nil && s.view.ref.Mailbox == box.ID {
+	if s.view != nil && s.view.ref == at.Ref {
 		s.deselect()
 		s.w.Status("*", kindOK, "CLOSED", "Selected mailbox was deleted")
 	}
@@ -72,12 +72,12 @@ func (s *session) deleteMailbox(ctx context.Context, c *wire.Command) (reply, er
 // rename is RFC 9051 §6.3.6.
 func (s *session) rename(ctx context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.RenameArgs)
-	box, err := s.mailbox(a.From)
+	from, err := s.locate(a.From, storage.RightDelete)
 	if err != nil {
 		return reply{}, err
 	}
 	to := strings.TrimSuffix(a.To, "/")
-	if err := s.srv.o.Store.RenameMailbox(context.WithoutCancel(ctx), s.account, box.Name, to); err != nil {
+	if err := s.srv.o.Store.RenameMailbox(context.WithoutCancel(ctx), from.Account, from.box.Name, to); err != nil {
 		return reply{}, err
 	}
 	return done(), nil

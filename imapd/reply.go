@@ -35,8 +35,9 @@ func no(code, text string) reply     { return reply{kindNo, code, text} }
 func bad(text string) reply          { return reply{kind: kindBad, text: text} }
 
 // Answers that more than one command gives.
-func wrongState() reply { return bad("Not possible in this state") }
-func readOnly() reply   { return no("READ-ONLY", "Mailbox is open for reading only") }
+func wrongState() reply   { return bad("Not possible in this state") }
+func readOnly() reply     { return no("READ-ONLY", "Mailbox is open for reading only") }
+func noPermission() reply { return no("NOPERM", "You may not do that with this mailbox") }
 func noSuchMailbox() reply {
 	return no("NONEXISTENT", "No such mailbox")
 }
@@ -55,6 +56,10 @@ func damaged() reply {
 	return no("CORRUPTION", "Some messages are damaged and were left out")
 }
 func unavailable() reply { return no("UNAVAILABLE", "Temporarily not possible; try again later") }
+
+// errNoPermission is a command that the rights of the user do not allow (RFC
+// 4314 §4, RFC 5530 §3 NOPERM).
+var errNoPermission = errors.New("no permission")
 
 // fatal ends a session: the connection is lost, or out of step.
 type fatal struct{ err error }
@@ -87,6 +92,7 @@ var answers = []struct {
 	{storage.ErrClosed, no("UNAVAILABLE", "Server is shutting down")},
 	{context.Canceled, no("UNAVAILABLE", "Server is shutting down")},
 	{context.DeadlineExceeded, unavailable()},
+	{errNoPermission, noPermission()},
 	{ErrBadCredentials, no("AUTHENTICATIONFAILED", "Wrong user name or password")},
 	{ErrThrottled, no("UNAVAILABLE", "Too many failed logins; try again later")},
 }

@@ -29,33 +29,22 @@ func (s *session) open(name string, examine bool) (reply, error) {
 		s.w.Status("*", kindOK, "CLOSED", "Previous mailbox is closed")
 	}
 	store := s.srv.o.Store
-	box, err := s.mailbox(name)
+	at, err := s.locate(name, storage.RightRead)
 	if err != nil {
 		return reply{}, err
 	}
-	ref := storage.Ref{Account: s.account, Mailbox: box.ID}
-	snap, err := store.Snapshot(ref)
+	snap, err := store.Snapshot(at.Ref)
 	if err != nil {
 		return reply{}, err
 	}
-	v := newView(ref, snap, examine)
-	v.recent = s.srv.recents.selected(ref, snap, !examine)
+	v := newView(at.Ref, snap, examine)
+	v.recent = s.srv.recents.selected(at.Ref, snap, !examine)
 	s.view = v
 	s.describe(snap, name)
 	if examine {
 		return okCode("READ-ONLY", "EXAMINE completed"), nil
 	}
 	return okCode("READ-WRITE", "SELECT completed"), nil
-}
-
-// mailbox finds a mailbox of the account. A name that can't exist is one that
-// does not.
-func (s *session) mailbox(name string) (storage.Mailbox, error) {
-	clean, err := storage.CleanName(name)
-	if err != nil {
-		return storage.Mailbox{}, storage.ErrNoMailbox
-	}
-	return s.srv.o.Store.Mailbox(s.account, clean)
 }
 
 // describe writes the untagged responses of SELECT.

@@ -12,29 +12,30 @@ import (
 // status is RFC 9051 §6.3.11.
 func (s *session) status(_ context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.StatusArgs)
-	box, err := s.mailbox(a.Mailbox)
+	at, err := s.locate(a.Mailbox, storage.RightRead)
 	if err != nil {
 		return reply{}, err
 	}
-	return done(), s.writeStatus(box, a.Items)
+	return done(), s.writeStatus(at, a.Items)
 }
 
 // writeStatus writes a STATUS response.
-func (s *session) writeStatus(box storage.Mailbox, items []string) error {
+func (s *session) writeStatus(at place, items []string) error {
 	var list []string
 	for _, item := range items {
-		n, err := s.statusItem(box, item)
+		n, err := s.statusItem(at, item)
 		if err != nil {
 			return err
 		}
 		list = append(list, item+" "+strconv.FormatInt(n, 10))
 	}
-	s.w.StatusData(box.Name, strings.Join(list, " "))
+	s.w.StatusData(at.box.Name, strings.Join(list, " "))
 	return nil
 }
 
 // statusItem gives the value of one item of STATUS.
-func (s *session) statusItem(box storage.Mailbox, item string) (int64, error) {
+func (s *session) statusItem(at place, item string) (int64, error) {
+	box := at.box
 	switch item {
 	case "MESSAGES":
 		return int64(box.Messages), nil
@@ -51,14 +52,14 @@ func (s *session) statusItem(box storage.Mailbox, item string) (int64, error) {
 	case "APPENDLIMIT":
 		return s.srv.o.MaxMessageSize, nil
 	case "RECENT":
-		return s.countRecent(box)
+		return s.countRecent(at)
 	}
 	return 0, protocolError{bad("STATUS item " + strconv.Quote(item) + " is not known")}
 }
 
 // countRecent counts the messages that no session has been told of.
-func (s *session) countRecent(box storage.Mailbox) (int64, error) {
-	ref := storage.Ref{Account: s.account, Mailbox: box.ID}
+func (s *session) countRecent(at place) (int64, error) {
+	ref, box := at.Ref, at.box
 	c, err := s.srv.o.Store.Contents(ref)
 	if err != nil {
 		return 0, err
