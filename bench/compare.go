@@ -17,17 +17,21 @@ const (
 	meanSize      = 32 << 10 // bytes of a message on average
 	smallSize     = 4 << 10
 	quickAccounts = 10
+	quickMean     = 5000
 )
 
 // compareVerb is bench compare.
 type compareVerb struct {
 	Rounds   int      `default:"5" help:"Rounds of each workload on each system."`
-	Only     []string `help:"Workloads to run, by name; all without it." placeholder:"NAME"`
+	Only     []string `help:"Workloads or groups of them (imap-read) to run, by name; all without it." placeholder:"NAME"`
 	Skip     []string `help:"Workloads to leave out." placeholder:"NAME"`
 	Systems  []string `default:"mailstead,debian" enum:"mailstead,debian" help:"Servers: mailstead, debian (Postfix and Dovecot)."`
 	Accounts int      `default:"200" help:"Accounts that messages are spread over; at least 8."`
 	Messages int      `help:"Messages of a delivery over one connection; other workloads do a multiple (1000)." placeholder:"N"`
 	Import   int      `help:"Messages of a pipelined import (10000)." placeholder:"N"`
+	Archive  int      `help:"Messages of the large mailbox that IMAP workloads read (20000)." placeholder:"N"`
+	Mean     int      `default:"30000" help:"Bytes of each of them on average; at least 5000."`
+	Idle     int      `help:"Connections that wait for news (500); the greatest number depends on ulimit -n." placeholder:"N"`
 	Quick    bool     `help:"Tiny counts, one round, few accounts: only shows that everything works."`
 	JSON     bool     `name:"json" help:"Print every figure of every round as JSON."`
 	where
@@ -53,7 +57,7 @@ func (v *compareVerb) Run(ctx context.Context, std streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, v.clear(std, work)) }()
 	if v.Quick {
-		v.Rounds, v.Accounts = 1, quickAccounts
+		v.Rounds, v.Accounts, v.Mean = 1, quickAccounts, quickMean
 	}
 	systems, err := v.systems(std, program, work)
 	if err != nil {
@@ -108,17 +112,20 @@ func (w where) clear(std streams, work string) error {
 
 // workloads are those asked for.
 func (v *compareVerb) workloads() ([]load.Workload, error) {
-	if v.Rounds < 1 || v.Accounts < 8 {
-		return nil, errors.New("at least 1 round and 8 accounts are needed")
+	if v.Rounds < 1 || v.Accounts < 8 || v.Mean < quickMean {
+		return nil, fmt.Errorf("at least 1 round, 8 accounts and a mean of %d bytes are needed", quickMean)
 	}
 	all := load.All()
+	named := func(w load.Workload, names []string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return name != "" && (name == w.Name || name == w.Group) })
+	}
 	for _, name := range slices.Concat(v.Only, v.Skip) {
-		if !slices.ContainsFunc(all, func(w load.Workload) bool { return w.Name == name }) {
+		if !slices.ContainsFunc(all, func(w load.Workload) bool { return named(w, []string{name}) }) {
 			return nil, fmt.Errorf("no workload is called %q; bench list has them all", name)
 		}
 	}
 	return slices.DeleteFunc(all, func(w load.Workload) bool {
-		return slices.Contains(v.Skip, w.Name) || len(v.Only) > 0 && !slices.Contains(v.Only, w.Name)
+		return named(w, v.Skip) || len(v.Only) > 0 && !named(w, v.Only)
 	}), nil
 }
 
@@ -151,26 +158,34 @@ func (v *compareVerb) systems(std streams, program, work string) ([]*peer.System
 
 // setup starts and fills the systems.
 func (v *compareVerb) setup(ctx context.Context, std streams, systems []*peer.System) ([]*load.Bench, error) {
-	counts := load.Full()
-	if v.Quick {
-		counts = load.Quick()
-	}
-	if v.Messages > 0 {
-		counts.Messages = v.Messages
-	}
-	if v.Import > 0 {
-		counts.Import = v.Import
-	}
-	mean, small := corpus.New(meanSize), corpus.Fixed(smallSize)
+	counts := v.counts()
+	mean, small, old := corpus.New(meanSize), corpus.Fixed(smallSize), corpus.NewArchive(v.Mean)
 	var out []*load.Bench
 	for _, s := range systems {
 		fmt.Fprintf(std.err, "setting up %s\n", s.Name)
 		if err := s.Setup(ctx); err != nil {
 			return nil, err
 		}
-		out = append(out, &load.Bench{System: s, Counts: counts, Corpus: mean, Small: small})
+		out = append(out, &load.Bench{System: s, Counts: counts, Corpus: mean, Small: small, Old: old, Talk: std.err})
 	}
 	return out, nil
+}
+
+// counts are how much to do, as the command line says.
+func (v *compareVerb) counts() load.Counts {
+	counts := load.Full()
+	if v.Quick {
+		counts = load.Quick()
+	}
+	for _, x := range []struct {
+		from int
+		to   *int
+	}{{v.Messages, &counts.Messages}, {v.Import, &counts.Import}, {v.Archive, &counts.Archive}, {v.Idle, &counts.Idle}} {
+		if x.from > 0 {
+			*x.to = x.from
+		}
+	}
+	return counts
 }
 
 // workload runs the rounds of one workload, each with another system first.
@@ -180,10 +195,9 @@ func (v *compareVerb) workload(ctx context.Context, std streams, w load.Workload
 			err = errors.Join(err, b.End())
 		}
 	}()
-	for _, b := range benches {
-		if err := b.Begin(ctx, w); err != nil {
-			return err
-		}
+	report.goals(w)
+	if benches, err = v.begin(ctx, std, w, benches, report); err != nil {
+		return err
 	}
 	rounds := v.Rounds
 	if w.MaxRounds > 0 {
@@ -204,7 +218,25 @@ func (v *compareVerb) workload(ctx context.Context, std streams, w load.Workload
 			fmt.Fprintf(std.err, "%s %d/%d %s: %s\n", w.Name, round+1, rounds, b.System.Name, strings.Join(talk, ", "))
 		}
 	}
-	return nil
+	return load.Agree(benches)
+}
+
+// begin prepares the systems, and gives those that have the commands for it.
+func (v *compareVerb) begin(ctx context.Context, std streams, w load.Workload, benches []*load.Bench, report *report) ([]*load.Bench, error) {
+	var able []*load.Bench
+	for _, b := range benches {
+		err := b.Begin(ctx, w)
+		if errors.Is(err, load.ErrNotOffered) {
+			fmt.Fprintf(std.err, "%s left out: %v\n", w.Name, err)
+			report.note(w.Name + ": " + err.Error())
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", b.System.Name, err)
+		}
+		able = append(able, b)
+	}
+	return able, nil
 }
 
 // listVerb is bench list.

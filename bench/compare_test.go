@@ -30,17 +30,18 @@ func quick(t *testing.T, args ...string) []row {
 }
 
 // checkRows sees that each workload gave figures above zero for a system; only
-// processor time can be too short to be seen.
+// processor time can be too short to be seen, and a few messages can fit into
+// what a file had allocated.
 func checkRows(t *testing.T, rows []row, system string) {
 	t.Helper()
 	for _, w := range load.All() {
 		at := slices.IndexFunc(rows, func(r row) bool { return r.Workload == w.Name })
-		if at < 0 {
+		if at < 0 && w.Needs == "" {
 			t.Errorf("%s: no figures", w.Name)
 		}
 	}
 	for _, r := range rows {
-		if got := r.Figures[system]; len(got) != 1 || got[0] <= 0 && r.Metric != "CPU" {
+		if got := r.Figures[system]; len(got) != 1 || got[0] <= 0 && !strings.HasSuffix(r.Metric, "CPU") && r.Metric != "disk" {
 			t.Errorf("%s, %s %s: got %v for %s, want one figure above zero", r.Workload, r.Metric, r.Unit, got, system)
 		}
 	}
@@ -95,7 +96,7 @@ func TestGrowthIsMeasuredAtPowersOfTen(t *testing.T) {
 
 func TestWorkloadsAreChosenByName(t *testing.T) {
 	t.Parallel()
-	v := compareVerb{Rounds: 1, Accounts: 8, Only: []string{"smtp-1", "smtp-8"}, Skip: []string{"smtp-8"}}
+	v := compareVerb{Rounds: 1, Accounts: 8, Mean: quickMean, Only: []string{"smtp-1", "smtp-8"}, Skip: []string{"smtp-8"}}
 	got, err := v.workloads()
 	if err != nil || len(got) != 1 || got[0].Name != "smtp-1" {
 		t.Errorf("got %v, %v, want smtp-1", got, err)
@@ -103,6 +104,44 @@ func TestWorkloadsAreChosenByName(t *testing.T) {
 	v.Only = []string{"smtp-7"}
 	if _, err := v.workloads(); err == nil || !strings.Contains(err.Error(), "smtp-7") {
 		t.Errorf("unknown name: got %v, want an error with it", err)
+	}
+}
+
+func TestWorkloadsAreChosenByGroup(t *testing.T) {
+	t.Parallel()
+	v := compareVerb{Rounds: 1, Accounts: 8, Mean: quickMean, Only: []string{"imap-read"}, Skip: []string{"login"}}
+	got, err := v.workloads()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range got {
+		if w.Group != "imap-read" || w.Name == "login" {
+			t.Errorf("got %s of group %q", w.Name, w.Group)
+		}
+	}
+	if len(got) < 10 {
+		t.Errorf("got %d workloads, want 10 at least", len(got))
+	}
+}
+
+func TestReportSaysWhichGoalsAreMet(t *testing.T) {
+	t.Parallel()
+	r := &report{systems: []string{peer.MailsteadName, "other"}, aims: map[string][]load.Goal{}}
+	r.goals(load.Workload{Name: "w", Goals: []load.Goal{{Metric: "warm", Times: 4}, {Metric: "p99", AtMost: 40}}})
+	less, more := load.Metric{Name: "warm", Unit: "ms"}, load.Metric{Name: "warm rate", Unit: "1/s", More: true}
+	cpu, p99, none := load.Metric{Name: "warm CPU", Unit: "ms"}, load.Metric{Name: "p99", Unit: "ms"}, load.Metric{Name: "p50", Unit: "ms"}
+	for _, x := range []struct {
+		metric       load.Metric
+		ours, theirs float64
+	}{{less, 10, 41}, {more, 30, 10}, {cpu, 2, 8}, {p99, 41, 900}, {none, 1, 1}} {
+		r.add("w", peer.MailsteadName, load.Value{Metric: x.metric, Figure: x.ours})
+		r.add("w", "other", load.Value{Metric: x.metric, Figure: x.theirs})
+	}
+	r.finish()
+	for i, want := range []string{"≥ 4 times: yes, 4.10", "≥ 4 times: no, 3.00", "≥ 4 times: yes, 4.00", "≤ 40: no, 41.0", ": "} {
+		if got := r.rows[i].Goal + ": " + r.rows[i].Met; got != want {
+			t.Errorf("%s: got %q, want %q", r.rows[i].Metric, got, want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mailstead/bench/load"
 	"mailstead/bench/peer"
@@ -23,16 +24,23 @@ type row struct {
 	Medians map[string]float64 `json:"medians"`
 	// Ratios has Mailstead's median divided by that of each other system.
 	Ratios map[string]float64 `json:"ratios,omitempty"`
+	// Goal is what is to be reached, empty without, and Met says whether it is.
+	Goal string `json:"goal,omitempty"`
+	Met  string `json:"met,omitempty"`
+
+	goal load.Goal
 }
 
 // report gathers figures in the order in which their metrics first came.
 type report struct {
 	systems []string
 	rows    []*row
+	aims    map[string][]load.Goal // of workloads
+	notes   []string
 }
 
 func newReport(systems []*peer.System) *report {
-	r := &report{}
+	r := &report{aims: map[string][]load.Goal{}}
 	for _, s := range systems {
 		r.systems = append(r.systems, s.Name)
 	}
@@ -49,7 +57,7 @@ func (r *report) add(workload, system string, v load.Value) {
 			better = "more"
 		}
 		at = len(r.rows)
-		r.rows = append(r.rows, &row{Workload: workload, Metric: v.Metric.Name, Unit: v.Metric.Unit, Better: better, Figures: map[string][]float64{}})
+		r.rows = append(r.rows, &row{Workload: workload, Metric: v.Metric.Name, Unit: v.Metric.Unit, Better: better, Figures: map[string][]float64{}, goal: r.goal(workload, v.Metric)})
 	}
 	r.rows[at].Figures[system] = append(r.rows[at].Figures[system], v.Figure)
 }
@@ -67,6 +75,7 @@ func (r *report) finish() {
 				x.Ratios[system] = ours / m
 			}
 		}
+		x.judge()
 	}
 }
 
@@ -95,6 +104,10 @@ func (r *report) table(w io.Writer) error {
 			head = append(head, "ratio to "+s)
 		}
 	}
+	goals := slices.ContainsFunc(r.rows, func(x *row) bool { return x.Goal != "" })
+	if goals {
+		head = append(head, "goal", "reached")
+	}
 	lines := [][]string{head}
 	for _, x := range r.rows {
 		line := []string{x.Workload, x.Metric + " " + x.Unit, x.Better}
@@ -111,9 +124,20 @@ func (r *report) table(w io.Writer) error {
 			}
 			line = append(line, ratio)
 		}
+		if goals {
+			line = append(line, x.Goal, x.Met)
+		}
 		lines = append(lines, line)
 	}
-	return markdown(w, lines)
+	if err := markdown(w, lines); err != nil {
+		return err
+	}
+	for _, note := range r.notes {
+		if _, err := fmt.Fprintf(w, "\n%s\n", note); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // spread is the median with the least and the greatest figure.
@@ -146,7 +170,7 @@ func markdown(w io.Writer, lines [][]string) error {
 	widths := make([]int, len(lines[0]))
 	for _, line := range lines {
 		for i, cell := range line {
-			widths[i] = max(widths[i], len(cell))
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
 	rule := make([]string, len(widths))

@@ -22,6 +22,7 @@ const (
 	textPart = 3000    // bytes of text at most before the attachment starts
 	lineLen  = 76
 	boundary = "=_bench_2f7c9a"
+	partHead = "--" + boundary + "\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
 	wordText = "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but " +
 		"not what all were we when your can said there use an each which she do how their if will up other about out " +
 		"many then them these so some her would make like him into time has look two more write go see number no way " +
@@ -111,7 +112,7 @@ func appendHead(dst []byte, serial int) []byte {
 // body makes the text and the attachment, about size bytes in all.
 func body(rnd *rand.Rand, size int) []byte {
 	out := make([]byte, 0, size+200)
-	out = append(out, "--"+boundary+"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"...)
+	out = append(out, partHead...)
 	out = text(out, rnd, min(textPart, size-len(out)-len(boundary)-8))
 	const attachment = "--" + boundary + "\r\nContent-Type: application/octet-stream; name=\"data.bin\"\r\n" +
 		"Content-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename=\"data.bin\"\r\n\r\n"

@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +22,14 @@ import (
 type Workload struct {
 	// Name selects it on the command line.
 	Name string
+	// Group selects it together with others.
+	Group string
 	// About is one sentence for people.
 	About string
+	// Needs is a capability of IMAP without which it cannot be run.
+	Needs string
+	// Goals are what Mailstead is to reach.
+	Goals []Goal
 	// MaxRounds bounds the rounds, for what takes long or much disk; 0 is no bound.
 	MaxRounds int
 	// Prepare is called once per system before the first round; nil is nothing.
@@ -32,13 +40,13 @@ type Workload struct {
 
 // All is every workload, in the order they run.
 func All() []Workload {
-	return []Workload{
+	return slices.Concat([]Workload{
 		deliver("smtp-1", "deliveries over one connection", delivery{clients: 1, share: 1}),
 		deliver("smtp-8", "deliveries over 8 connections", delivery{clients: 8, share: 2}),
 		deliver("smtp-conn", "8 clients, one connection per message", delivery{clients: 8, share: 1, reconnect: true}),
 		deliver("smtp-20rcpt", "each message goes to 20 recipients, over one connection", delivery{clients: 1, share: 1, divisor: 4, recipients: 20, disk: true}),
 		imapAppend(), imapImport(), imapFlags(), imapStore(), smtpMixed(), memory(),
-	}
+	}, reading())
 }
 
 // Metric is what a figure means.
@@ -65,16 +73,24 @@ type Counts struct {
 	LargeMB  int // MB of each of them
 	Burst    int // large messages at the same time
 	BurstMB  int // MB of each of them
+	Archive  int // messages of the large mailbox that is read
+	Repeat   int // times that a command is repeated at most
+	Desk     int // messages of each INBOX that clients work with
+	Logins   int // one after another; of 8 clients together four times as many
+	Steps    int // of each of 8 clients that do all kinds of things
+	Idle     int // connections that wait for news
 }
 
 // Full are the counts of a real run.
 func Full() Counts {
-	return Counts{Messages: 1000, Import: 10000, Changes: 500, Mailbox: 10000, Large: 5, LargeMB: 50, Burst: 100, BurstMB: 25}
+	return Counts{Messages: 1000, Import: 10000, Changes: 500, Mailbox: 10000, Large: 5, LargeMB: 50, Burst: 100, BurstMB: 25,
+		Archive: 20000, Repeat: 5, Desk: 1000, Logins: 100, Steps: 400, Idle: 500}
 }
 
 // Quick are counts that only show that everything works.
 func Quick() Counts {
-	return Counts{Messages: 16, Import: 40, Changes: 10, Mailbox: 50, Large: 1, LargeMB: 1, Burst: 4, BurstMB: 1}
+	return Counts{Messages: 16, Import: 40, Changes: 10, Mailbox: 50, Large: 1, LargeMB: 1, Burst: 4, BurstMB: 1,
+		Archive: 60, Repeat: 2, Desk: 20, Logins: 8, Steps: 20, Idle: 8}
 }
 
 // Bench is one system with all that the workloads do to it. It is for one
@@ -84,19 +100,32 @@ type Bench struct {
 	System *peer.System
 	// Corpus has the messages, and Small those of 4 KB.
 	Corpus, Small *corpus.Corpus
+	// Old has the messages of the large mailbox that is read.
+	Old *corpus.Archive
 	// Counts are how much to do.
 	Counts Counts
+	// Talk is where long preparations tell how far they are; nil is nowhere.
+	Talk io.Writer
 
 	values []Value
 	serial atomic.Int64 // of the last message made
 	watch  *watch
 	large  *corpus.Corpus // of the workload that runs
 	turn   int            // rounds of this workload before this one
+
+	archived, furnished bool  // the mailboxes for reading are filled
+	oldSize             int64 // octets of the large mailbox
+	answers             map[string]Answer
 }
 
 // Begin comes before a workload's first round.
 func (b *Bench) Begin(ctx context.Context, w Workload) error {
-	b.turn = 0
+	b.turn, b.answers = 0, map[string]Answer{}
+	if w.Needs != "" {
+		if err := b.needs(ctx, w.Needs); err != nil {
+			return err
+		}
+	}
 	if w.Prepare == nil {
 		return nil
 	}

@@ -80,7 +80,8 @@ listen = 127.0.0.1
 ssl = no
 disable_plaintext_auth = no
 mail_location = maildir:~/Maildir
-mail_max_userip_connections = 1000
+mail_max_userip_connections = 10000
+default_client_limit = 20000
 first_valid_uid = 1
 namespace inbox {
   inbox = yes
@@ -101,6 +102,9 @@ service imap-login {
     port = 0
   }
 }
+service imap {
+  process_limit = 10000
+}
 service lmtp {
   unix_listener %[1]s/queue/private/dovecot-lmtp {
     user = postfix
@@ -117,11 +121,7 @@ func (d *debian) prepareDovecot(s *System) error {
 			return err
 		}
 	}
-	uid, err := strconv.Atoi(d.uid)
-	if err != nil {
-		return err
-	}
-	gid, err := strconv.Atoi(d.gid)
+	uid, gid, err := d.owner()
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ listen_tls = []
 [imap]
 listen = ["%s"]
 listen_tls = []
-max_connections = 4000
-max_connections_per_address = 4000
+max_connections = 10000
+max_connections_per_address = 10000
 [pop3]
 listen = []
 listen_tls = []

@@ -54,6 +54,10 @@ type engine interface {
 	launch(s *System) error
 	// populate makes what can be made only while it runs.
 	populate(ctx context.Context, s *System) error
+	// fill puts mail into a mailbox.
+	fill(ctx context.Context, s *System, f Fill) error
+	// forget removes, while it does not run, what is kept only to answer faster.
+	forget(s *System) error
 }
 
 // newSystem makes the directory, and finds ports that are free now.

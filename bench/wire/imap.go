@@ -21,15 +21,26 @@ type IMAP struct {
 	buf  []byte
 	long []byte // a line longer than the reader's buffer
 	tag  int    // of the last command sent
+	read int64  // octets of all responses until now
 }
 
 // DialIMAP connects and logs in.
 func DialIMAP(ctx context.Context, addr, user, password string) (*IMAP, error) {
+	return dialIMAP(ctx, addr, user, password, readSize)
+}
+
+// DialQuietIMAP is DialIMAP for a connection over which little is read, and of
+// which there are many: it takes less memory.
+func DialQuietIMAP(ctx context.Context, addr, user, password string) (*IMAP, error) {
+	return dialIMAP(ctx, addr, user, password, 2<<10)
+}
+
+func dialIMAP(ctx context.Context, addr, user, password string, buffer int) (*IMAP, error) {
 	conn, err := dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	c := &IMAP{conn: conn, r: bufio.NewReaderSize(conn, readSize)}
+	c := &IMAP{conn: conn, r: bufio.NewReaderSize(conn, buffer)}
 	if _, err = c.line(); err == nil {
 		err = c.Do("LOGIN "+user+" "+password, nil)
 	}
@@ -82,7 +93,7 @@ func (c *IMAP) Select(mailbox string) (int, error) {
 // Append stores one message and waits for the answer.
 func (c *IMAP) Append(mailbox string, message []byte) error {
 	c.start()
-	c.append(mailbox, message)
+	c.append(mailbox, "", message)
 	if err := c.flush(); err != nil {
 		return err
 	}
@@ -93,9 +104,15 @@ func (c *IMAP) Append(mailbox string, message []byte) error {
 // before the next message; it returns when all are answered. LITERAL+ must be
 // offered.
 func (c *IMAP) Import(mailbox string, n int, message func(dst []byte, i int) []byte) error {
+	return c.ImportWith(mailbox, n, func(int) string { return "" }, message)
+}
+
+// ImportWith is Import with what APPEND takes before a message: flags in
+// parentheses, a date in quotes, or both.
+func (c *IMAP) ImportWith(mailbox string, n int, with func(i int) string, message func(dst []byte, i int) []byte) error {
 	first := c.tag + 1
 	slots, stop, sent := make(chan struct{}, window), make(chan struct{}), make(chan error, 1)
-	go func() { sent <- c.pour(mailbox, n, message, slots, stop) }()
+	go func() { sent <- c.pour(mailbox, n, with, message, slots, stop) }()
 	for i := range n {
 		if err := c.end(first+i, nil); err != nil {
 			close(stop)
@@ -107,7 +124,7 @@ func (c *IMAP) Import(mailbox string, n int, message func(dst []byte, i int) []b
 }
 
 // pour is the writing half of Import.
-func (c *IMAP) pour(mailbox string, n int, message func([]byte, int) []byte, slots chan<- struct{}, stop <-chan struct{}) error {
+func (c *IMAP) pour(mailbox string, n int, with func(int) string, message func([]byte, int) []byte, slots chan<- struct{}, stop <-chan struct{}) error {
 	var text []byte
 	for i := range n {
 		select {
@@ -117,7 +134,7 @@ func (c *IMAP) pour(mailbox string, n int, message func([]byte, int) []byte, slo
 		}
 		text = message(text[:0], i)
 		c.start()
-		c.append(mailbox, text)
+		c.append(mailbox, with(i), text)
 		if err := c.flush(); err != nil {
 			return errors.Join(err, c.conn.Close()) // the reading half must not wait
 		}
@@ -126,8 +143,12 @@ func (c *IMAP) pour(mailbox string, n int, message func([]byte, int) []byte, slo
 }
 
 // append adds an APPEND with a literal that needs no go-ahead.
-func (c *IMAP) append(mailbox string, message []byte) {
-	c.buf = append(append(append(c.buf, "APPEND "...), mailbox...), " {"...)
+func (c *IMAP) append(mailbox, with string, message []byte) {
+	c.buf = append(append(append(c.buf, "APPEND "...), mailbox...), ' ')
+	if with != "" {
+		c.buf = append(append(c.buf, with...), ' ')
+	}
+	c.buf = append(c.buf, '{')
 	c.buf = append(strconv.AppendInt(c.buf, int64(len(message)), 10), "+}\r\n"...)
 	c.buf = append(append(c.buf, message...), "\r\n"...)
 }
@@ -177,6 +198,7 @@ func (c *IMAP) line() ([]byte, error) {
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, err
 		}
+		c.read += int64(len(part))
 		if err == nil {
 			trimmed := bytes.TrimRight(part, "\r\n")
 			n, ok := literal(trimmed)
@@ -190,6 +212,7 @@ func (c *IMAP) line() ([]byte, error) {
 			if _, err := c.r.Discard(n); err != nil {
 				return nil, err
 			}
+			c.read += int64(n)
 			continue
 		}
 		c.long = append(c.long, part...)
