@@ -66,6 +66,8 @@ func found(w Workload, all ...query) Workload {
 					return err
 				}
 				b.report("first "+q.name, first)
+			} else if err := q.ask(b, c); err != nil { // what it reads for the first time is not warm
+				return err
 			}
 			warm, err := b.repeated(func() error { return q.ask(b, c) })
 			if err != nil {

@@ -65,7 +65,7 @@ func (c *IMAP) await(prefix, suffix []byte) error {
 }
 
 // Literals sums the lengths of the literals of a response that Do has given
-// without them.
+// without them; text in quotes that looks like one counts as well.
 func Literals(line []byte) int64 {
 	var sum int64
 	for {

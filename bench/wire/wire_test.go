@@ -136,3 +136,33 @@ func TestImportStopsWhenRefused(t *testing.T) {
 		t.Errorf("got %v, want what was refused", err)
 	}
 }
+
+func TestIMAPReadsAnswersForCounting(t *testing.T) {
+	t.Parallel()
+	addr := serve(t, script(
+		"", "* OK hello\n", "a1 LOGIN u p", "a1 OK in\n", "a2 CAPABILITY", "* CAPABILITY IMAP4rev1 Sort\na2 OK done\n",
+		"a3 FETCH 1 (BODY[])", "* 1 FETCH (RFC822.SIZE 7 BODY[1] {2}\nab BODY[2] {3}\n{9} X {4})\na3 OK done\n",
+		"a4 IDLE", "+ idling\n* 1 RECENT\n* 2 EXISTS\n"))
+	c, err := DialQuietIMAP(t.Context(), addr, "u", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"SORT": true} {
+		if got, err := c.Offers(name); err != nil || got != want {
+			t.Errorf("%s: got %v, %v, want %v", name, got, err, want)
+		}
+	}
+	before := c.Octets()
+	var octets int64
+	size := -1
+	err = c.Do("FETCH 1 (BODY[])", func(line []byte) { octets, size = Literals(line), After(line, "RFC822.SIZE ") })
+	if err != nil || octets != 9 || size != 7 || After([]byte("none"), "x") != -1 {
+		t.Errorf("got %d octets of literals, size %d, %v, want 9 and 7", octets, size, err)
+	}
+	if got := c.Octets() - before; got != 78 {
+		t.Errorf("got %d octets read, want 78", got)
+	}
+	if err := errors.Join(c.Idle(), c.News(" EXISTS"), c.Close()); err != nil {
+		t.Error(err)
+	}
+}
