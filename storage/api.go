@@ -196,6 +196,8 @@ type FlagChange struct {
 	// UnchangedSince, when not nil, leaves messages with a greater modseq
 	// alone and reports them (RFC 7162 §3.1.3).
 	UnchangedSince *ModSeq
+	// Except are flags that stay as they are on every message.
+	Except FlagMask
 }
 
 // FlagResult is what SetFlags did.
@@ -221,6 +223,7 @@ const (
 	EventExpunged                  // UIDs: removed
 	EventDeleted                   // the mailbox itself is gone
 	EventRenamed                   // the mailbox has another name
+	EventRights                    // who may do what with the mailbox has changed
 )
 
 // Event is one change to one mailbox, as one operation made it.

@@ -72,6 +72,8 @@ func apply(x index, it *item) (outcome, error) {
 		return x.applyReserve(r)
 	case kindAnnotate:
 		return x.applyAnnotate(r)
+	case kindShare:
+		return x.applyShare(r)
 	}
 	return outcome{}, fmt.Errorf("record %d of kind %d: %w", r.seq, r.kind, errBadRecord)
 }

@@ -76,7 +76,10 @@ func (x index) make(id mail.AccountID, m Mailbox, now int64) (Mailbox, error) {
 	if err := x.putMailbox(Ref{id, m.ID}, m); err != nil {
 		return m, err
 	}
-	return m, x.put(bucketName, nameKey(id, m.Name), binary.BigEndian.AppendUint32(nil, uint32(m.ID)))
+	if err := x.put(bucketName, nameKey(id, m.Name), binary.BigEndian.AppendUint32(nil, uint32(m.ID))); err != nil {
+		return m, err
+	}
+	return m, x.inherit(Ref{id, m.ID}, m.Name)
 }
 
 // parents creates the levels above name that do not exist.
@@ -162,6 +165,9 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 	if err := x.delUnder(bucketAnno, refKey(ref)); err != nil {
 		return out, err
 	}
+	if err := x.unshareAll(ref); err != nil {
+		return out, err
+	}
 	out.events = []addressed{{ref, Event{Kind: EventDeleted}}}
 	return out, nil
 }
@@ -209,6 +215,9 @@ func (x index) applyRemoveAccount(r *record) (out outcome, err error) {
 		out.events = append(out.events, addressed{ref, Event{Kind: EventDeleted}})
 	}
 	if err := x.dropKept(r.account); err != nil {
+		return out, err
+	}
+	if err := x.dropGrants(r.account); err != nil {
 		return out, err
 	}
 	if err := x.dropAnnotations(r.account); err != nil {

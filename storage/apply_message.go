@@ -61,6 +61,10 @@ func (x index) applyFlags(r *record) (out outcome, err error) {
 			continue
 		}
 		flags, kw := combine(r.op, t.hot.flags, t.hot.keywords, r.flags, words)
+		flags = flags&^r.mask.Flags | t.hot.flags&r.mask.Flags
+		if r.mask.Keywords {
+			kw = t.hot.keywords
+		}
 		if flags == t.hot.flags && slices.Equal(kw, t.hot.keywords) {
 			continue
 		}
@@ -101,7 +105,7 @@ func combine(op FlagOp, flags Flags, kw []uint32, by Flags, words []uint32) (Fla
 }
 
 func (x index) applyCopy(r *record) (out outcome, err error) {
-	src, dst := Ref{r.account, r.mailbox}, Ref{r.account, r.dst}
+	src, dst := Ref{r.account, r.mailbox}, r.destination()
 	for _, ref := range []Ref{src, dst} {
 		if !x.has(bucketMbox, refKey(ref)) {
 			return outcome{err: ErrNoMailbox}, nil
@@ -110,17 +114,25 @@ func (x index) applyCopy(r *record) (out outcome, err error) {
 	return x.transfer(src, dst, r)
 }
 
-// transfer copies messages to another mailbox of the account and, to move,
-// takes them out of the first. A body is never copied.
+// transfer copies messages to another mailbox and, to move, takes them out of
+// the first. A body is never copied.
 func (x index) transfer(src, dst Ref, r *record) (out outcome, err error) {
 	list, err := x.hits(src, r.uids, r.all)
 	if err != nil {
 		return out, err
 	}
+	names := x.keywordNames(src.Account)
 	for _, t := range list {
 		h := t.hot
 		h.saved = r.time // RFC 8514 §2: the date a copy was saved is its own
-		a, ev, err := x.insert(dst, &h, nil, 0)
+		r.mask.without(&h)
+		var cold []byte
+		if src.Account != dst.Account {
+			if cold, err = x.across(src.Account, dst.Account, &h, names); err != nil {
+				return out, err
+			}
+		}
+		a, ev, err := x.insert(dst, &h, cold, 0)
 		if err != nil {
 			return out, err
 		}
@@ -137,7 +149,11 @@ func (x index) transfer(src, dst Ref, r *record) (out outcome, err error) {
 	if r.kind == kindCopy || len(list) == 0 {
 		return out, nil
 	}
-	removed, modseq, err := x.remove(src, list, nil)
+	var by *record
+	if src.Account != dst.Account {
+		by = r // it leaves the account, as with an expunge
+	}
+	removed, modseq, err := x.remove(src, list, by)
 	out.events = append(out.events, addressed{src, Event{Kind: EventExpunged, ModSeq: modseq, UIDs: removed}})
 	out.removed, out.modseq = removed, modseq
 	return out, err

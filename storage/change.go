@@ -19,12 +19,15 @@ const (
 // SetFlags changes the flags of the messages of the set that are there.
 // Errors: ErrNoMailbox, ErrLimit for keywords.
 func (s *Store) SetFlags(ctx context.Context, ref Ref, uids UIDSet, c FlagChange) (FlagResult, error) {
+	if c.Except.Keywords {
+		c.Keywords = nil
+	}
 	if c.Op != RemoveFlags {
 		if err := s.checkKeywords(ref.Account, c.Keywords); err != nil {
 			return FlagResult{}, err
 		}
 	}
-	r := record{kind: kindFlags, account: ref.Account, mailbox: ref.Mailbox, uids: uids, op: c.Op, flags: c.Flags, keywords: c.Keywords}
+	r := record{kind: kindFlags, account: ref.Account, mailbox: ref.Mailbox, uids: uids, op: c.Op, flags: c.Flags, keywords: c.Keywords, mask: c.Except}
 	if c.UnchangedSince != nil {
 		r.unchanged, r.since = true, *c.UnchangedSince
 	}
@@ -58,42 +61,15 @@ func (s *Store) checkKeywords(id mail.AccountID, words []string) error {
 	})
 }
 
-// Copy puts the messages of the set into another mailbox of the same account
-// too; bodies are shared. Errors: ErrNoMailbox, ErrOverQuota, ErrNoSpace.
+// Copy puts the messages of the set into another mailbox too; see Transfer.
 func (s *Store) Copy(ctx context.Context, src Ref, uids UIDSet, dst Ref) (CopyResult, error) {
-	if src.Account != dst.Account {
-		return CopyResult{}, fmt.Errorf("copy to another account: %w", ErrNoMailbox)
-	}
-	bytes := int64(0)
-	err := s.view(func(x index) error {
-		list, err := x.hits(src, uids, false)
-		for _, t := range list {
-			bytes += t.hot.size
-		}
-		return err
-	})
-	if err != nil {
-		return CopyResult{}, err
-	}
-	if err := s.room(0); err != nil {
-		return CopyResult{}, err
-	}
-	release, err := s.reserve(map[mail.AccountID]int64{src.Account: bytes})
-	if err != nil {
-		return CopyResult{}, err
-	}
-	defer release()
-	out, err := s.change(ctx, record{kind: kindCopy, account: src.Account, mailbox: src.Mailbox, dst: dst.Mailbox, uids: uids})
-	return out.copied, err
+	return s.Transfer(ctx, src, uids, dst, TransferOptions{})
 }
 
-// Move is Copy and Expunge of the same messages in one step (RFC 6851 §3.3).
+// Move is Copy and Expunge of the same messages in one step (RFC 6851 §3.3); see
+// Transfer.
 func (s *Store) Move(ctx context.Context, src Ref, uids UIDSet, dst Ref) (CopyResult, error) {
-	if src.Account != dst.Account {
-		return CopyResult{}, fmt.Errorf("move to another account: %w", ErrNoMailbox)
-	}
-	out, err := s.change(ctx, record{kind: kindMove, account: src.Account, mailbox: src.Mailbox, dst: dst.Mailbox, uids: uids})
-	return out.copied, err
+	return s.Transfer(ctx, src, uids, dst, TransferOptions{Move: true})
 }
 
 // Expunge removes the messages of the set, or with onlyDeleted those of them

@@ -61,6 +61,7 @@ func (s *Store) Check(ctx context.Context, o CheckOptions) (Report, error) {
 		}
 		c.strays()
 		c.annotations(0)
+		c.grants()
 		lc := x.tx.Bucket([]byte(bucketLoc)).Cursor()
 		for k, _ := lc.First(); k != nil; k, _ = lc.Next() {
 			id := BlobID(binary.BigEndian.Uint64(k))

@@ -285,7 +285,7 @@ func (fs *feeds) follow(e *addressed) {
 	case d == nil:
 	case e.Kind == EventDeleted:
 		fs.drop(d)
-	case d.ready && e.Kind != EventRenamed:
+	case d.ready && e.Kind != EventRenamed && e.Kind != EventRights:
 		d.take(&e.Event)
 		fs.weigh(d)
 	}

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -114,7 +115,7 @@ func (h *machine) row(t *rapid.T, ref storage.Ref, uid storage.UID) storage.Row 
 func (h *machine) SetFlags(t *rapid.T) {
 	ref := h.drawRef(t, "mailbox")
 	set := h.drawSet(t, ref)
-	c := storage.FlagChange{Op: storage.FlagOp(rapid.IntRange(0, 2).Draw(t, "op")), Flags: drawFlags(t), Keywords: drawKeywords(t)}
+	c := storage.FlagChange{Op: storage.FlagOp(rapid.IntRange(0, 2).Draw(t, "op")), Flags: drawFlags(t), Keywords: drawKeywords(t), Except: drawMask(t)}
 	a, b := h.m.accounts[ref.Account], h.m.box(ref)
 	if b != nil && rapid.IntRange(0, 2).Draw(t, "unchanged since") == 0 {
 		since := storage.ModSeq(rapid.Uint64Range(0, uint64(b.highest)+1).Draw(t, "since"))
@@ -129,6 +130,9 @@ func (h *machine) SetFlags(t *rapid.T) {
 	}
 	if err != nil {
 		t.Fatalf("flags: %v", err)
+	}
+	if c.Except.Keywords {
+		c.Keywords = nil
 	}
 	a.spell(c.Keywords, c.Op != storage.RemoveFlags)
 	var changed, modified []storage.UID
@@ -277,4 +281,7 @@ func (h *machine) RemoveAccount(t *rapid.T) {
 		b.deleted = true
 	}
 	delete(h.m.accounts, id)
+	for _, b := range h.m.boxes {
+		maps.DeleteFunc(b.grants, func(k grantOf, _ storage.Rights) bool { return k.to == id })
+	}
 }

@@ -38,6 +38,7 @@ func (h *machine) compareAccount(t *rapid.T, a *modelAccount) {
 	for _, b := range a.sorted() {
 		want = append(want, a.mailbox(b))
 		h.compareMailbox(t, a, b)
+		h.compareGrants(t, b)
 	}
 	got, err := h.s.Mailboxes(a.id)
 	if err != nil {
@@ -57,6 +58,7 @@ func (h *machine) compareAccount(t *rapid.T, a *modelAccount) {
 	if d := cmp.Diff(subscribed, names, cmpopts.SortSlices(strings.Compare), cmpopts.EquateEmpty()); d != "" {
 		t.Fatalf("subscriptions of account %d (-want +got):\n%s", a.id, d)
 	}
+	h.compareShared(t, a.id)
 	usage := a.usage()
 	usage.Limit = h.m.limits[a.id]
 	if u, err := h.s.Usage(a.id); err != nil || u != usage {

@@ -1,6 +1,7 @@
 package storage_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -23,10 +24,12 @@ func (h *machine) transfer(t *rapid.T, move bool) {
 		to = h.sibling(t, from)
 	}
 	set := h.drawSet(t, from)
+	except := drawMask(t)
 	src, dst := h.m.box(from), h.m.box(to)
+	across := from.Account != to.Account
 	var list []*modelMessage
 	var allowed []error
-	if src == nil || dst == nil || from.Account != to.Account {
+	if src == nil || dst == nil {
 		allowed = append(allowed, storage.ErrNoMailbox, storage.ErrNoAccount)
 	}
 	bytes := int64(0)
@@ -36,19 +39,15 @@ func (h *machine) transfer(t *rapid.T, move bool) {
 			bytes += msg.size()
 		}
 	}
-	if !move && h.m.overQuota(from.Account, bytes) {
+	if (!move || across) && h.m.overQuota(to.Account, bytes) {
 		allowed = append(allowed, storage.ErrOverQuota)
 	}
-	do := h.s.Copy
-	if move {
-		do = h.s.Move
-	}
-	got, err := do(t.Context(), from, set, to)
+	got, err := h.s.Transfer(t.Context(), from, set, to, storage.TransferOptions{Move: move, Except: except})
 	if !oneOf(err, allowed) {
 		t.Fatalf("copy (move %v): got %v, want one of %v", move, err, allowed)
 	}
 	if err == nil {
-		h.copied(t, src, dst, list, got, move)
+		h.copied(t, src, dst, list, got, move, except)
 	}
 }
 
@@ -63,7 +62,7 @@ func (h *machine) sibling(t *rapid.T, ref storage.Ref) storage.Ref {
 
 // copied holds the answer of a copy or move against the rules (RFC 4315 §3) and
 // brings it into the model.
-func (h *machine) copied(t *rapid.T, src, dst *modelMailbox, list []*modelMessage, got storage.CopyResult, move bool) {
+func (h *machine) copied(t *rapid.T, src, dst *modelMailbox, list []*modelMessage, got storage.CopyResult, move bool, except storage.FlagMask) {
 	var uids []storage.UID
 	for _, msg := range list {
 		uids = append(uids, msg.uid)
@@ -74,16 +73,20 @@ func (h *machine) copied(t *rapid.T, src, dst *modelMailbox, list []*modelMessag
 	if len(list) > 0 && got.UIDValidity != dst.validity {
 		t.Fatalf("copy: UIDVALIDITY %d, want %d", got.UIDValidity, dst.validity)
 	}
-	h.settle(t, src, dst, list, got.Dst, move)
+	h.settle(t, src, dst, list, got.Dst, move, except)
 }
 
 // settle brings messages that have gone to another mailbox into the model.
-func (h *machine) settle(t *rapid.T, src, dst *modelMailbox, list []*modelMessage, uids []storage.UID, move bool) {
+func (h *machine) settle(t *rapid.T, src, dst *modelMailbox, list []*modelMessage, uids []storage.UID, move bool, except storage.FlagMask) {
 	for i, msg := range list {
 		c := *msg
-		c.keywords = slices.Clone(msg.keywords)
+		c.flags &^= except.Flags
+		if c.keywords = nil; !except.Keywords {
+			c.keywords = h.m.accounts[dst.ref.Account].spell(msg.keywords, true)
+		}
 		h.arrive(t, dst, uids[i], &c)
-		if c.blob != msg.blob || c.thread != msg.thread {
+		// Another account has other threads.
+		if c.blob != msg.blob || c.thread != msg.thread && src.ref.Account == dst.ref.Account {
 			t.Fatalf("copy of UID %d: body %d, thread %d, want %d, %d", msg.uid, c.blob, c.thread, msg.blob, msg.thread)
 		}
 	}
@@ -96,6 +99,9 @@ func (h *machine) settle(t *rapid.T, src, dst *modelMailbox, list []*modelMessag
 	}
 	h.advance(t, src, m.HighestModSeq)
 	src.remove(list, m.HighestModSeq)
+	if src.ref.Account != dst.ref.Account {
+		h.bury(src, list)
+	}
 }
 
 // CreateMailbox makes a mailbox and the levels above it.
@@ -165,6 +171,9 @@ func (h *machine) created(t *rapid.T, a *modelAccount, name string, use storage.
 		a.modseq = max(a.modseq, m.HighestModSeq)
 	}
 	a.boxes[name] = b
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		b.grants = maps.Clone(a.boxes[name[:i]].grants)
+	}
 	h.m.boxes = append(h.m.boxes, b)
 	return b
 }
@@ -244,7 +253,7 @@ func (h *machine) renamedInbox(t *rapid.T, a *modelAccount, to string) {
 	if len(uids) != len(inbox.messages) {
 		t.Fatalf("INBOX renamed: %d of %d messages have moved", len(uids), len(inbox.messages))
 	}
-	h.settle(t, inbox, b, slices.Clone(inbox.messages), uids, true)
+	h.settle(t, inbox, b, slices.Clone(inbox.messages), uids, true, storage.FlagMask{})
 }
 
 // Subscribe puts a name on the list or takes it off.

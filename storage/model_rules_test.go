@@ -44,6 +44,7 @@ type modelMailbox struct {
 	messages []*modelMessage // ascending
 	gone     []tombstone
 	renamed  int
+	grants   map[grantOf]storage.Rights
 	deleted  bool
 }
 
@@ -199,6 +200,10 @@ func (a *modelAccount) store(msg *modelMessage, c storage.FlagChange) bool {
 	case storage.RemoveFlags:
 		flags &^= c.Flags
 		keywords = slices.DeleteFunc(keywords, func(k string) bool { return slices.Contains(words, k) })
+	}
+	flags = flags&^c.Except.Flags | msg.flags&c.Except.Flags
+	if c.Except.Keywords {
+		keywords = msg.keywords
 	}
 	changed := flags != msg.flags || !slices.Equal(keywords, msg.keywords)
 	msg.flags, msg.keywords = flags, keywords

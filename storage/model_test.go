@@ -83,7 +83,7 @@ func (h *machine) actions() map[string]func(*rapid.T) {
 		{"create", 2, h.CreateMailbox}, {"delete", 2, h.DeleteMailbox}, {"rename", 2, h.RenameMailbox}, {"subscribe", 1, h.Subscribe},
 		{"new account", 1, h.CreateAccount}, {"remove account", 1, h.RemoveAccount}, {"quota", 1, h.SetQuota},
 		{"follow", 2, h.Follow}, {"reopen", 1, h.Reopen}, {"rebuild", 1, h.Rebuild}, {"crash", 1, h.Crash},
-		{"deliver", 2, h.Deliver}, {"compact", 1, h.Compact}, {"checkpoint", 1, h.Checkpoint}, {"undelete", 2, h.Undelete}, {"purge", 1, h.Purge},
+		{"deliver", 2, h.Deliver}, {"compact", 1, h.Compact}, {"checkpoint", 1, h.Checkpoint}, {"undelete", 2, h.Undelete}, {"purge", 1, h.Purge}, {"share", 3, h.Share},
 	} {
 		for i := range a.n {
 			all[fmt.Sprint(a.name, " ", i)] = a.do
@@ -241,6 +241,13 @@ func (h *machine) drawSet(t *rapid.T, ref storage.Ref) storage.UIDSet {
 
 func drawFlags(t *rapid.T) storage.Flags {
 	return storage.Flags(rapid.IntRange(0, 31).Draw(t, "flags"))
+}
+
+func drawMask(t *rapid.T) (m storage.FlagMask) {
+	if rapid.IntRange(0, 2).Draw(t, "masked") == 0 {
+		m = storage.FlagMask{Flags: drawFlags(t), Keywords: rapid.Bool().Draw(t, "no keywords")}
+	}
+	return m
 }
 
 func drawKeywords(t *rapid.T) []string {

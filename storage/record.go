@@ -64,6 +64,7 @@ const (
 	kindUndelete // what was expunged is back
 	kindReserve  // a mailbox goes on with the UIDs of another time
 	kindAnnotate // annotations of a mailbox or the server
+	kindShare    // an entry of a mailbox's access control list
 	kindEnd
 )
 
@@ -110,6 +111,8 @@ type record struct {
 	rawCRC   uint32         // of the same
 	user     mail.AccountID // Annotate: whose they are, zero for everybody's
 	notes    []noted        // Annotate
+	grant    Grant          // Share
+	mask     FlagMask       // Flags, Copy, Move: what is not touched
 
 	// makeAccounts is never in the log: accounts to make first when a damaged
 	// log is replayed.
@@ -254,6 +257,14 @@ func (r *record) packOwn(w *rowWriter) {
 			w.uint(uint64(r.from.segment))
 			w.int(r.from.offset)
 		}
+	case kindFlags, kindCopy, kindMove:
+		if r.mask != (FlagMask{}) {
+			w.uint(r.mask.pack())
+		}
+	case kindShare:
+		w.uint(uint64(r.grant.To))
+		w.uint(packBits(r.grant.Negative))
+		w.uint(uint64(r.grant.Rights))
 	case kindCreateMailbox:
 		w.uint(uint64(r.validity))
 	case kindReserve:
@@ -289,6 +300,10 @@ func (r *record) unpackOwn(d *rowReader) {
 		if r.kind == kindRelocate {
 			r.blob, r.from = BlobID(d.uint()), position{uint32(d.uint()), d.int()}
 		}
+	case kindFlags, kindCopy, kindMove:
+		r.unpackOwnMask(d)
+	case kindShare:
+		r.grant = Grant{mail.AccountID(d.uint()), d.uint() == 1, Rights(d.uint()) & AllRights}
 	case kindCreateMailbox:
 		r.validity = uint32(d.uint())
 	case kindReserve:

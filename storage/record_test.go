@@ -30,6 +30,9 @@ func TestRecordPackedAndReadAgain(t *testing.T) {
 		{"undelete", record{kind: kindUndelete, kept: []keptKey{{1700000000, 3, 9}, {1, 2, 3}}}},
 		{"reserve", record{kind: kindReserve, account: 1, mailbox: 2, validity: 7, uidNext: 50, since: 9}},
 		{"annotate", record{kind: kindAnnotate, account: 1, mailbox: 2, name: "a", user: 3, notes: []noted{{"/comment", true, "\x00x"}, {"/gone", false, ""}}}},
+		{"share", record{kind: kindShare, account: 1, mailbox: 2, name: "a", op: RemoveFlags, grant: Grant{To: 3, Negative: true, Rights: AllRights}}},
+		{"flags with a mask", record{kind: kindFlags, uids: UIDSet{{1, 2}}, mask: FlagMask{Flags: Seen | Draft, Keywords: true}}},
+		{"copy with a mask", record{kind: kindCopy, targets: []target{{Ref: Ref{2, 3}}}, mask: FlagMask{Keywords: true}}},
 		{"create mailbox", record{kind: kindCreateMailbox, name: "a", validity: 5}},
 		{"expunge", record{kind: kindExpunge, keep: true, on: true, uids: UIDSet{{1, 2}}}},
 	}
@@ -60,6 +63,10 @@ func FuzzRecordUnpack(f *testing.F) {
 	f.Add(uint8(u.kind), u.pack())
 	n := record{kind: kindAnnotate, user: 3, notes: []noted{{"/comment", true, "x"}}}
 	f.Add(uint8(n.kind), n.pack())
+	sh := record{kind: kindShare, account: 1, mailbox: 2, grant: Grant{To: 3, Rights: AllRights}}
+	f.Add(uint8(sh.kind), sh.pack())
+	mv := record{kind: kindMove, mask: FlagMask{Flags: Seen}}
+	f.Add(uint8(mv.kind), mv.pack())
 	f.Fuzz(func(t *testing.T, k uint8, b []byte) {
 		r := record{kind: kind(k)}
 		if r.unpack(b) != nil {

@@ -38,8 +38,8 @@ func (v *salvage) adapt(r *record) {
 	switch r.kind {
 	case kindFlags, kindCopy, kindMove, kindExpunge:
 		r.uids, r.all = r.uids.below(v.uidNext[Ref{r.account, r.mailbox}], r.all), false
-		if r.dst != 0 {
-			v.renew[Ref{r.account, r.dst}] = true
+		if r.kind == kindCopy || r.kind == kindMove {
+			v.renew[r.destination()] = true
 		}
 	}
 	if r.kind == kindCreateAccount {

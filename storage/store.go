@@ -66,6 +66,7 @@ type Store struct {
 	reserved map[mail.AccountID]int64
 
 	annotating   sync.Mutex // one change of annotations at a time
+	sharing      sync.Mutex // one change of access control lists at a time
 	housekeeping sync.Mutex // one of compaction and checkpoint at a time
 	whole        sync.Mutex // held while index.db is exchanged, or read as a whole for a backup
 	pins         pins
