@@ -189,7 +189,7 @@ func TestRestoredStoreIsTheSame(t *testing.T) {
 	if out[0].UID < old.UIDNext || out[0].UIDValidity != old.UIDValidity || out[0].ModSeq < old.HighestModSeq {
 		t.Errorf("got %+v, want nothing that was given out before: %+v", out[0], old)
 	}
-	gone, err := s.Vanished(out[0].Ref, old.HighestModSeq)
+	gone, _, err := s.Vanished(out[0].Ref, old.HighestModSeq)
 	if err != nil || !slices.Contains(slices.Collect(gone.All()), old.UIDNext-1) {
 		t.Errorf("the UID of a lost message is not told as vanished: %v, %v", len(gone), err)
 	}

@@ -17,6 +17,7 @@ var (
 		"BINARY",
 		"CHILDREN",
 		"COMPRESS=DEFLATE",
+		"CONDSTORE",
 		"CREATE-SPECIAL-USE",
 		"ESEARCH",
 		"IDLE",
@@ -24,6 +25,7 @@ var (
 		"LIST-STATUS",
 		"MOVE",
 		"NAMESPACE",
+		"QRESYNC",
 		"SEARCHRES",
 		"SPECIAL-USE",
 		"STATUS=SIZE",
@@ -109,6 +111,16 @@ func (s *session) enable(_ context.Context, c *wire.Command) (reply, error) {
 				on = append(on, "UTF8=ACCEPT")
 			}
 			s.utf8 = true
+		case "CONDSTORE":
+			if !s.condstore {
+				on = append(on, "CONDSTORE")
+			}
+			s.condstore = true
+		case "QRESYNC": // RFC 7162 §3.2.3: CONDSTORE is part of it
+			if !s.qresync {
+				on = append(on, "QRESYNC")
+			}
+			s.condstore, s.qresync = true, true
 		}
 	}
 	s.r.SetUTF8(s.rev2 || s.utf8)

@@ -49,7 +49,7 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 	// RFC 6851 §4.3: before the EXPUNGE responses.
 	s.w.Status("*", kindOK, copyUID(out), "Moved")
 	s.view.gone(storage.UIDs(out.Src...))
-	return done(), nil
+	return reply{kind: kindOK, highest: true}, nil
 }
 
 // copyArgs finds the messages and the destination. When a message that the

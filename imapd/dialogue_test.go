@@ -17,7 +17,7 @@ import (
 // connection ("C2:"), which begins when it is first used. "\n" is a line break,
 // "\0" NUL, and "C- " sends without a line break. "FILL: 3" delivers messages,
 // "TLS:" begins TLS, "DEFLATE:" and "PLAIN:" begin and end compression, "EOF:" is the server hanging up. Numbers of UIDVALIDITY
-// read N.
+// read N; "$VALIDITY" is sent as that of INBOX.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/dialogues/*.txt")
@@ -69,6 +69,13 @@ func (d *dialogue) speak(line string) error {
 	sc := d.connection(name)
 	switch strings.TrimSuffix(word, name) {
 	case "C":
+		if strings.Contains(text, "$VALIDITY") {
+			box, err := d.s.store.Mailbox(alice, "INBOX")
+			if err != nil {
+				return err
+			}
+			text = strings.ReplaceAll(text, "$VALIDITY", strconv.Itoa(int(box.UIDValidity)))
+		}
 		text = strings.NewReplacer(`\n`, "\r\n", `\0`, "\x00").Replace(text)
 		if line[i] == ':' {
 			text += "\r\n"

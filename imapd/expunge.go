@@ -26,5 +26,5 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{}, err
 	}
 	v.gone(gone)
-	return done(), nil
+	return reply{kind: kindOK, highest: len(gone) > 0}, nil
 }

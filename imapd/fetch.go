@@ -21,7 +21,8 @@ type fetching struct {
 	s       *session
 	ctx     context.Context
 	items   []wire.FetchItem
-	uid     bool // UID FETCH
+	uid     bool           // UID FETCH
+	since   storage.ModSeq // CHANGEDSINCE, 0 when not given
 	needs   needs
 	found   int
 	damaged bool // some message could not be given
@@ -36,6 +37,7 @@ type needs struct {
 	seen    bool // \Seen is set
 	flags   bool
 	uid     bool
+	modseq  bool
 }
 
 // fetch is RFC 9051 §6.4.5. Rows come in slices, each message is written as it
@@ -48,6 +50,15 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 	}
 	f := &fetching{s: s, ctx: context.WithoutCancel(ctx), items: a.Items, uid: c.UID, needs: needsOf(a.Items)}
 	f.needs.seen = f.needs.seen && !s.view.readOnly
+	f.since = storage.ModSeq(a.ChangedSince)
+	if f.needs.modseq || f.since != 0 {
+		s.watchModSeqs()
+	}
+	if a.Vanished {
+		if refusal, err := s.fetchVanished(c, a); err != nil || refusal.kind != "" {
+			return refusal, err
+		}
+	}
 	err = f.run(set)
 	f.markSeen()
 	switch {
@@ -57,7 +68,7 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{}, f.odd
 	case f.damaged:
 		return damaged(), nil
-	case !c.UID && f.found < s.view.count(set):
+	case !c.UID && f.incomplete(set):
 		return expungeIssued(), nil
 	}
 	return done(), nil
@@ -74,6 +85,8 @@ func needsOf(items []wire.FetchItem) needs {
 			n.flags = true
 		case wire.FetchUID:
 			n.uid = true
+		case wire.FetchModSeq:
+			n.modseq = true
 		case wire.FetchSection:
 			n.message = n.message || len(i.Part) > 0 || i.Text != imap.PartSpecifierNone
 			n.seen = n.seen || !i.Peek
@@ -93,7 +106,7 @@ func needsOf(items []wire.FetchItem) needs {
 
 func (f *fetching) run(set storage.UIDSet) error {
 	v := f.s.view
-	for row, err := range f.s.srv.o.Store.Rows(v.ref, set, storage.ReadOptions{Message: f.needs.message}) {
+	for row, err := range f.s.srv.o.Store.Rows(v.ref, set, storage.ReadOptions{Message: f.needs.message, ChangedSince: f.since}) {
 		if err != nil {
 			return err
 		}
@@ -129,10 +142,11 @@ func (f *fetching) one(row storage.Row) error {
 		return f.leaveOut(row, err)
 	}
 	marks := f.needs.seen && row.Flags&storage.Seen == 0
-	if marks {
+	tell := marks && !f.s.condstore // else it is told with its modseq, see markSeen
+	if tell {
 		row.Flags |= storage.Seen
 	}
-	if err := f.write(row, pieces, marks); err != nil {
+	if err := f.write(row, pieces, tell); err != nil {
 		return fatal{err}
 	}
 	if marks {
@@ -194,7 +208,8 @@ func (f *fetching) leaveOut(row storage.Row, err error) error {
 }
 
 // markSeen sets \Seen on the messages that were given (RFC 9051 §6.4.5). The
-// client has read it in their FLAGS; should it fail, the flags are corrected.
+// client has read it in their FLAGS; should it fail, the flags are corrected. A
+// client that is told modseqs learns it by what the feed says, which has them.
 func (f *fetching) markSeen() {
 	if f.pending == 0 {
 		return
@@ -204,7 +219,9 @@ func (f *fetching) markSeen() {
 	v, store := f.s.view, f.s.srv.o.Store
 	out, err := store.SetFlags(f.ctx, v.ref, set, storage.FlagChange{Op: storage.AddFlags, Flags: storage.Seen})
 	if err == nil {
-		v.claim(out.ModSeq)
+		if !f.s.condstore {
+			v.claim(out.ModSeq)
+		}
 		return
 	}
 	if errors.Is(err, storage.ErrNoMailbox) {

@@ -69,5 +69,5 @@ func (s *session) writeFlags(row storage.Row, uid bool) {
 	if s.view.newKeywords(row) {
 		s.writeKeywords()
 	}
-	s.writeFetchFlags(seq, row, uid)
+	s.writeFetchFlags(seq, row, uid || s.qresync)
 }

@@ -54,6 +54,8 @@ func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, erro
 		q.Larger = &k.N
 	case "SMALLER":
 		q.Smaller = &k.N
+	case "MODSEQ":
+		q.ModSeq = storage.ModSeq(k.N)
 	default:
 		simpleQuery(&q, k)
 	}
@@ -112,6 +114,7 @@ func (v *view) all(keys []wire.SearchKey, saved []storage.UID) (storage.Query, e
 		q.Not = append(q.Not, one.Not...)
 		q.Or = append(q.Or, one.Or...)
 		q.None = q.None || one.None
+		q.ModSeq = max(q.ModSeq, one.ModSeq)
 		narrowDates(&q, one)
 		if one.Larger != nil && (q.Larger == nil || *one.Larger > *q.Larger) {
 			q.Larger = one.Larger

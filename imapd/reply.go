@@ -16,7 +16,12 @@ const (
 )
 
 // reply is the tagged answer to a command.
-type reply struct{ kind, code, text string }
+type reply struct {
+	kind, code, text string
+	// highest: messages were expunged, and HIGHESTMODSEQ is the code for a client
+	// that is told modseqs (RFC 7162 §3.2.7, §3.2.9).
+	highest bool
+}
 
 // The kinds of reply (RFC 9051 §7.1).
 const (
@@ -30,8 +35,8 @@ const (
 // done answers a command that has done its work: "OK NAME completed".
 func done() reply { return reply{kind: kindOK} }
 
-func okCode(code, text string) reply { return reply{kindOK, code, text} }
-func no(code, text string) reply     { return reply{kindNo, code, text} }
+func okCode(code, text string) reply { return reply{kind: kindOK, code: code, text: text} }
+func no(code, text string) reply     { return reply{kind: kindNo, code: code, text: text} }
 func bad(text string) reply          { return reply{kind: kindBad, text: text} }
 
 // Answers that more than one command gives.

@@ -19,6 +19,10 @@ func (s *session) writeFetchFlags(seq uint32, row storage.Row, uid bool) {
 	if uid {
 		s.writeUIDItem(row)
 	}
+	if s.condstore {
+		s.w.Raw(" ")
+		s.writeModSeqItem(row)
+	}
 	s.w.Raw(")")
 	s.w.End()
 }
@@ -61,6 +65,10 @@ func (f *fetching) write(row storage.Row, pieces []piece, marked bool) error {
 	if f.uid && !f.needs.uid {
 		f.s.writeUIDItem(row)
 	}
+	if f.addModSeq() {
+		w.Raw(" ")
+		f.s.writeModSeqItem(row)
+	}
 	w.Raw(")")
 	w.End()
 	return nil
@@ -73,6 +81,8 @@ func (f *fetching) writeItem(row storage.Row, item wire.FetchItem, p piece) erro
 		w.Raw("UID " + strconv.FormatUint(uint64(row.UID), 10))
 	case wire.FetchFlags:
 		f.s.writeFlagItem(row)
+	case wire.FetchModSeq:
+		f.s.writeModSeqItem(row)
 	case wire.FetchInternalDate:
 		w.Raw("INTERNALDATE ")
 		w.InternalDate(row.InternalDate)
@@ -173,8 +183,9 @@ func partNumber(path []int) string {
 }
 
 // writeFound writes the result of a search: SEARCH, or ESEARCH when RETURN was
-// given or IMAP4rev2 is enabled (RFC 9051 §7.3.4).
-func (s *session) writeFound(c *wire.Command, options []string, found []storage.UID) {
+// given or IMAP4rev2 is enabled (RFC 9051 §7.3.4). highest is the modseq that a
+// search by MODSEQ gives with it, else 0 (RFC 7162 §3.1.5, §3.1.10).
+func (s *session) writeFound(c *wire.Command, options []string, found []storage.UID, highest storage.ModSeq) {
 	number := func(uid storage.UID) uint32 {
 		if c.UID {
 			return uint32(uid)
@@ -185,6 +196,9 @@ func (s *session) writeFound(c *wire.Command, options []string, found []storage.
 		s.w.Raw("* SEARCH")
 		for _, uid := range found {
 			s.w.Raw(" " + strconv.FormatUint(uint64(number(uid)), 10))
+		}
+		if highest != 0 {
+			fmt.Fprintf(raw{s.w}, " (MODSEQ %d)", highest)
 		}
 		s.w.End()
 		return
@@ -214,6 +228,9 @@ func (s *session) writeFound(c *wire.Command, options []string, found []storage.
 	if asked("ALL") && len(found) > 0 {
 		s.w.Raw(" ALL ")
 		s.writeNumbers(found, number)
+	}
+	if highest != 0 {
+		fmt.Fprintf(raw{s.w}, " MODSEQ %d", highest)
 	}
 	s.w.End()
 }

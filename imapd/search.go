@@ -14,11 +14,15 @@ func (s *session) search(ctx context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.SearchArgs)
 	v := s.view
 	save := slices.Contains(a.Return, "SAVE")
+	modseqs := asksModSeq(a.Key)
+	if modseqs {
+		s.watchModSeqs()
+	}
 	query, err := v.query(a.Key, s.saved)
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.find(ctx, query, orders(a.Return))
+	found, highest, err := s.find(ctx, query, orders(a.Return))
 	if err != nil {
 		if save {
 			s.saved = nil // RFC 5182 §2.1: NO empties it
@@ -28,7 +32,10 @@ func (s *session) search(ctx context.Context, c *wire.Command) (reply, error) {
 	if save {
 		s.saved = toSave(a.Return, found)
 	}
-	s.writeFound(c, a.Return, found)
+	if !modseqs {
+		highest = 0
+	}
+	s.writeFound(c, a.Return, found, highest)
 	if !c.UID && len(v.expunged) > 0 {
 		return okCode("EXPUNGEISSUED", "SEARCH completed"), nil
 	}
@@ -58,26 +65,27 @@ func wants(options []string) (least, greatest, all bool) {
 	return least, greatest, all
 }
 
-// find gives the messages that match, ascending, of those the client knows.
-func (s *session) find(ctx context.Context, q storage.Query, orders []storage.Order) ([]storage.UID, error) {
+// find gives the messages that match, ascending, of those the client knows, and
+// the highest modseq among them.
+func (s *session) find(ctx context.Context, q storage.Query, orders []storage.Order) (found []storage.UID, highest storage.ModSeq, err error) {
 	v := s.view
 	if v.size() == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	// What has arrived since has no sequence number yet.
 	q.UIDs = append(slices.Clone(q.UIDs), v.span())
-	var found []storage.UID
 	for _, o := range orders {
 		for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 			if v.seq(row.UID) != 0 {
+				highest = max(highest, row.ModSeq)
 				found = append(found, row.UID)
 			}
 		}
 	}
-	return slices.Compact(found), nil
+	return slices.Compact(found), highest, nil
 }
 
 // toSave gives what "$" is after a search: RFC 5182 §2.4 has MIN and MAX save

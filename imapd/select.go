@@ -14,22 +14,25 @@ const systemFlags = `\Answered \Flagged \Deleted \Seen \Draft`
 
 // selectRW is RFC 9051 §6.3.2.
 func (s *session) selectRW(_ context.Context, c *wire.Command) (reply, error) {
-	return s.open(c.Args.(wire.SelectArgs).Mailbox, false)
+	return s.open(c.Args.(wire.SelectArgs), false)
 }
 
 // examine is RFC 9051 §6.3.3.
 func (s *session) examine(_ context.Context, c *wire.Command) (reply, error) {
-	return s.open(c.Args.(wire.SelectArgs).Mailbox, true)
+	return s.open(c.Args.(wire.SelectArgs), true)
 }
 
-func (s *session) open(name string, examine bool) (reply, error) {
+func (s *session) open(a wire.SelectArgs, examine bool) (reply, error) {
+	if a.QResync != nil && !s.qresync {
+		return needQResync(), nil
+	}
 	if s.view != nil {
 		// Whatever comes of this one, the old mailbox is closed.
 		s.deselect()
 		s.w.Status("*", kindOK, "CLOSED", "Previous mailbox is closed")
 	}
 	store := s.srv.o.Store
-	at, err := s.locate(name, storage.RightRead)
+	at, err := s.locate(a.Mailbox, storage.RightRead)
 	if err != nil {
 		return reply{}, err
 	}
@@ -40,7 +43,14 @@ func (s *session) open(name string, examine bool) (reply, error) {
 	v := newView(at.Ref, snap, examine)
 	v.recent = s.srv.recents.selected(at.Ref, snap, !examine)
 	s.view = v
-	s.describe(snap, name)
+	s.condstore = s.condstore || a.CondStore
+	s.describe(snap, a.Mailbox)
+	if a.QResync != nil {
+		if err := s.resyncSelected(a.QResync, snap.Mailbox); err != nil {
+			s.deselect()
+			return reply{}, err
+		}
+	}
 	if examine {
 		return okCode("READ-ONLY", "EXAMINE completed"), nil
 	}
@@ -60,6 +70,7 @@ func (s *session) describe(snap *storage.Snapshot, asked string) {
 	}
 	s.w.Status("*", kindOK, "UIDVALIDITY "+strconv.FormatUint(uint64(box.UIDValidity), 10), "UIDs are valid")
 	s.w.Status("*", kindOK, "UIDNEXT "+strconv.FormatUint(uint64(box.UIDNext), 10), "Next UID")
+	s.w.Status("*", kindOK, highestModSeq(box.HighestModSeq), "Highest")
 	if s.rev2 {
 		l := s.listingOf(box)
 		if asked != box.Name {
@@ -85,13 +96,46 @@ func (s *session) writeKeywords() {
 
 // closeMailbox is RFC 9051 §6.4.1.
 func (s *session) closeMailbox(ctx context.Context, _ *wire.Command) (reply, error) {
-	if v := s.view; !v.readOnly {
-		if _, _, err := s.srv.o.Store.Expunge(context.WithoutCancel(ctx), v.ref, nil, true); err != nil {
-			return reply{}, err
+	if s.view.readOnly {
+		s.deselect()
+		return done(), nil
+	}
+	if s.condstore {
+		// RFC 7162 §3.2.8: the client will take HIGHESTMODSEQ for the state it
+		// knows, so it is told first what it does not know.
+		if err := s.announce(true); err != nil || s.leaving {
+			return done(), err
 		}
 	}
-	s.deselect()
-	return done(), nil
+	gone, _, err := s.srv.o.Store.Expunge(context.WithoutCancel(ctx), s.view.ref, nil, true)
+	if err != nil {
+		return reply{}, err
+	}
+	defer s.deselect()
+	if len(gone) == 0 || !s.condstore {
+		return done(), nil
+	}
+	return s.closedAt(gone)
+}
+
+// closedAt answers a CLOSE that has expunged messages. These are not announced,
+// but what others did meanwhile is.
+func (s *session) closedAt(gone storage.UIDSet) (reply, error) {
+	v := s.view
+	if err := v.collect(s.srv.o.Store); err != nil {
+		return reply{}, err
+	}
+	own := 0
+	for uid := range v.expunged {
+		if gone.Contains(uid) {
+			own++
+		}
+	}
+	others := own < len(v.expunged)
+	if err := s.announce(others); err != nil || s.leaving {
+		return done(), err
+	}
+	return okCode(highestModSeq(v.modseq), "CLOSE completed"), nil
 }
 
 // unselect is RFC 9051 §6.4.2.

@@ -56,6 +56,10 @@ type session struct {
 	saved    []storage.UID
 	rev2     bool // IMAP4rev2 enabled
 	utf8     bool // UTF8=ACCEPT enabled
+	// condstore: the client is told modseqs; qresync: QRESYNC is enabled, and
+	// with it condstore (RFC 7162).
+	condstore, qresync bool
+
 	leaving  bool // BYE is said
 	failures int  // of logging in
 	bad      int  // commands in a row that were not understood
@@ -196,6 +200,9 @@ func (s *session) execute(ctx context.Context, c *wire.Command) error {
 		return nil
 	}
 	s.bad = 0
+	if answer.highest && s.condstore {
+		answer.code = highestModSeq(s.view.told)
+	}
 	s.tagged(c.Tag, c.Name, answer)
 	if s.leaving {
 		return nil
@@ -289,6 +296,7 @@ func (s *session) announce(expunges bool) error {
 		return nil // at the next command again
 	}
 	if !v.changes() {
+		v.told = v.modseq
 		return nil
 	}
 	if v.deleted {
@@ -299,14 +307,25 @@ func (s *session) announce(expunges bool) error {
 	if v.renamed {
 		s.announceName()
 	}
-	if expunges {
-		for _, n := range v.applyExpunged() {
-			s.w.NumResponse(n, "EXPUNGE")
-		}
+	if expunges && len(v.expunged) > 0 {
+		s.announceExpunged()
 	}
 	s.announceAdded()
 	s.announceFlags()
+	if !v.changes() {
+		v.told = v.modseq
+	}
 	return nil
+}
+
+func (s *session) announceExpunged() {
+	if s.qresync {
+		s.announceVanished()
+		return
+	}
+	for _, n := range s.view.applyExpunged() {
+		s.w.NumResponse(n, "EXPUNGE")
+	}
 }
 
 // announceName follows a mailbox that got another name (RFC 9051 §7.3.1).

@@ -51,6 +51,9 @@ func (s *session) statusItem(at place, item string) (int64, error) {
 		return box.Bytes, nil
 	case "APPENDLIMIT":
 		return s.srv.o.MaxMessageSize, nil
+	case "HIGHESTMODSEQ":
+		s.watchModSeqs()
+		return int64(box.HighestModSeq), nil
 	case "RECENT":
 		return s.countRecent(at)
 	}

@@ -9,7 +9,7 @@ import (
 	"mailstead/storage"
 )
 
-// store is RFC 9051 §6.4.6.
+// store is RFC 9051 §6.4.6, with the condition of RFC 7162 §3.1.3.
 func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.StoreArgs)
 	v := s.view
@@ -22,32 +22,70 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 	}
 	flags, keywords := storeFlags(a.Flags)
 	change := storage.FlagChange{Op: flagOp(a.Op), Flags: flags, Keywords: keywords}
+	if a.UnchangedSince != nil {
+		s.watchModSeqs()
+		change.UnchangedSince = (*storage.ModSeq)(a.UnchangedSince)
+	}
 	out, err := s.srv.o.Store.SetFlags(context.WithoutCancel(ctx), v.ref, set, change)
 	if err != nil {
 		return reply{}, err
 	}
 	v.claim(out.ModSeq)
-	if a.Silent {
-		if v.newKeywords(out.Changed...) {
-			s.writeKeywords()
-		}
-		return done(), nil
+	var complete bool
+	if a.Silent && a.UnchangedSince == nil {
+		complete = true
+		s.silent(out, c.UID)
+	} else if complete, err = s.stored(a, set, out, c.UID); err != nil {
+		return reply{}, err
 	}
-	found := 0
+	answer := done()
+	if !c.UID && !complete {
+		answer = expungeIssued()
+	}
+	if len(out.Modified) > 0 {
+		answer.code, answer.text = s.modified(out.Modified, c.UID), "Some of the messages were changed by others"
+	}
+	return answer, nil
+}
+
+// silent ends a STORE that is not to be answered with flags. A client that is
+// told modseqs gets them all the same (RFC 7162 §3.1.3).
+func (s *session) silent(out storage.FlagResult, uid bool) {
+	if s.view.newKeywords(out.Changed...) {
+		s.writeKeywords()
+	}
+	if !s.condstore {
+		return
+	}
+	for _, row := range out.Changed {
+		s.writeModSeq(row, uid)
+	}
+}
+
+// stored tells what became of the messages of a STORE, but for those it has left
+// alone; complete is false when some are gone.
+func (s *session) stored(a wire.StoreArgs, set storage.UIDSet, out storage.FlagResult, uid bool) (complete bool, err error) {
+	v, found := s.view, 0
+	if a.Silent && v.newKeywords(out.Changed...) {
+		s.writeKeywords()
+	}
 	for row, err := range s.srv.o.Store.Rows(v.ref, set, storage.ReadOptions{}) {
 		if err != nil {
-			return reply{}, err
+			return false, err
 		}
 		if v.seq(row.UID) == 0 {
 			continue
 		}
 		found++
-		s.writeFlags(row, c.UID)
+		switch {
+		case out.Modified.Contains(row.UID):
+		case a.Silent:
+			s.writeModSeq(row, uid)
+		default:
+			s.writeFlags(row, uid)
+		}
 	}
-	if !c.UID && found < v.count(set) {
-		return expungeIssued(), nil
-	}
-	return done(), nil
+	return found == v.count(set), nil
 }
 
 func flagOp(op imap.StoreFlagsOp) storage.FlagOp {

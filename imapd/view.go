@@ -26,6 +26,7 @@ type view struct {
 
 	base   storage.ModSeq // events up to it were in the snapshot
 	modseq storage.ModSeq // the latest that was collected
+	told   storage.ModSeq // the client knows of every change up to it
 	own    []storage.ModSeq
 
 	// What has happened and the client does not know yet.
@@ -41,7 +42,7 @@ func newView(ref storage.Ref, snap *storage.Snapshot, readOnly bool) *view {
 	v := &view{
 		ref: ref, name: snap.Mailbox.Name, readOnly: readOnly,
 		uids: snap.UIDs, feed: snap.Feed, known: map[string]bool{},
-		base: snap.Mailbox.HighestModSeq, modseq: snap.Mailbox.HighestModSeq,
+		base: snap.Mailbox.HighestModSeq, modseq: snap.Mailbox.HighestModSeq, told: snap.Mailbox.HighestModSeq,
 		expunged: map[storage.UID]bool{}, flags: map[storage.UID]storage.Row{},
 	}
 	for _, k := range snap.Keywords {

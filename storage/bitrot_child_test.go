@@ -175,7 +175,7 @@ func (r *rotReader) mailbox(ctx context.Context, s *storage.Store, ref storage.R
 		uids = slices.Collect(snap.UIDs.All())
 	}
 	list(r, "UIDs of "+what, uids, err)
-	gone, err := s.Vanished(ref, 0)
+	gone, _, err := s.Vanished(ref, 0)
 	list(r, "gone from "+what, slices.Collect(gone.All()), err)
 	for uid := range storage.UID(60) {
 		r.message(ctx, s, ref, uid+1)

@@ -90,7 +90,7 @@ func (h *machine) compareMailbox(t *rapid.T, a *modelAccount, b *modelMailbox) {
 	since := storage.ModSeq(rapid.Uint64Range(0, uint64(b.highest)).Draw(t, "since"))
 	h.compareRows(t, b, since)
 	for _, since := range []storage.ModSeq{0, since} {
-		gone, err := h.s.Vanished(b.ref, since)
+		gone, _, err := h.s.Vanished(b.ref, since)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -214,10 +214,12 @@ func (x index) message(id mail.AccountID, b BlobID) *mail.Message {
 }
 
 // Vanished gives the UIDs expunged from a mailbox after a modseq (RFC 7162
-// §3.2.10). ErrNoMailbox.
-func (s *Store) Vanished(ref Ref, since ModSeq) (UIDSet, error) {
+// §3.2.10). It is complete unless what was expunged so long ago is not
+// remembered any more. ErrNoMailbox.
+func (s *Store) Vanished(ref Ref, since ModSeq) (gone UIDSet, complete bool, err error) {
 	var list []UID
-	err := s.view(func(x index) error {
+	complete = true
+	err = s.view(func(x index) error {
 		if _, err := x.mailbox(ref); err != nil {
 			return err
 		}
@@ -236,7 +238,7 @@ func (s *Store) Vanished(ref Ref, since ModSeq) (UIDSet, error) {
 		}
 		return nil
 	})
-	return UIDs(list...), err
+	return UIDs(list...), complete, err
 }
 
 // maxVerified bounds the bodies remembered as sound.

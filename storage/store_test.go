@@ -80,7 +80,7 @@ func dump(t testing.TB, s *storage.Store, id mail.AccountID) string {
 			}
 			fmt.Fprintf(&b, "  %d %d %d %v %s %s %d %d %d %q\n", r.UID, r.ModSeq, r.Flags, r.Keywords, r.InternalDate, r.SaveDate, r.Size, r.Blob, r.Thread, r.Message.Envelope.Subject)
 		}
-		gone, err := s.Vanished(ref, 0)
+		gone, _, err := s.Vanished(ref, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,8 +27,12 @@ type (
 		Initial    []byte
 		HasInitial bool
 	}
-	// SelectArgs of SELECT and EXAMINE.
-	SelectArgs struct{ Mailbox string }
+	// SelectArgs of SELECT and EXAMINE; QResync is nil when not asked for.
+	SelectArgs struct {
+		Mailbox   string
+		CondStore bool // RFC 7162 §3.1.8
+		QResync   *QResync
+	}
 	// CreateArgs of CREATE; SpecialUse as RFC 6154 §3 gives it, empty for none.
 	CreateArgs struct{ Mailbox, SpecialUse string }
 	// DeleteArgs of DELETE.
@@ -68,10 +72,11 @@ type (
 	}
 	// StoreArgs of STORE.
 	StoreArgs struct {
-		Set    imap.NumSet
-		Op     imap.StoreFlagsOp
-		Silent bool
-		Flags  []imap.Flag
+		Set            imap.NumSet
+		UnchangedSince *uint64 // RFC 7162 §3.1.3
+		Op             imap.StoreFlagsOp
+		Silent         bool
+		Flags          []imap.Flag
 	}
 	// CopyArgs of COPY and MOVE.
 	CopyArgs struct {
@@ -146,8 +151,8 @@ func (r *Reader) table() map[string]func(*Command) any {
 		"UNAUTHENTICATE": nil,
 		"LOGIN":          func(*Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
 		"AUTHENTICATE":   func(*Command) any { return r.authenticate() },
-		"SELECT":         func(*Command) any { return SelectArgs{r.arg(r.mailbox)} },
-		"EXAMINE":        func(*Command) any { return SelectArgs{r.arg(r.mailbox)} },
+		"SELECT":         func(*Command) any { return r.selectArgs() },
+		"EXAMINE":        func(*Command) any { return r.selectArgs() },
 		"CREATE":         func(*Command) any { return r.create() },
 		"DELETE":         func(*Command) any { return DeleteArgs{r.arg(r.mailbox)} },
 		"RENAME":         func(*Command) any { return RenameArgs{r.arg(r.mailbox), r.arg(r.mailbox)} },
@@ -341,6 +346,10 @@ func (r *Reader) store(uid bool) (a StoreArgs) {
 	r.need(' ')
 	a.Set = r.set(uid)
 	r.need(' ')
+	if r.peek() == '(' {
+		a.UnchangedSince = r.storeModifiers()
+		r.need(' ')
+	}
 	switch {
 	case r.take('+'):
 		a.Op = imap.StoreFlagsAdd

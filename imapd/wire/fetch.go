@@ -24,6 +24,7 @@ const (
 	FetchRFC822Text    FetchKind = "RFC822.TEXT"   // BODY[TEXT]
 	FetchBinary        FetchKind = "BINARY"
 	FetchBinarySize    FetchKind = "BINARY.SIZE"
+	FetchModSeq        FetchKind = "MODSEQ" // RFC 7162 §3.1.4.2
 )
 
 // FetchItem is one data item asked for. The fields below Kind are those of
@@ -42,18 +43,31 @@ type FetchItem struct {
 type FetchArgs struct {
 	Set   imap.NumSet
 	Items []FetchItem
+	// ChangedSince leaves out messages whose modseq is not above it; 0 when not
+	// given. Vanished: expunged ones are told too (RFC 7162 §3.1.4.1, §3.2.6).
+	ChangedSince uint64
+	Vanished     bool
 }
 
 func (r *Reader) fetch(uid bool) (a FetchArgs) {
 	r.need(' ')
 	a.Set = r.set(uid)
 	r.need(' ')
+	r.fetchItems(&a)
+	if r.take(' ') && r.peek() != '\n' {
+		r.fetchModifiers(&a)
+	}
+	return a
+}
+
+// fetchItems reads one item, a macro, or a list of items.
+func (r *Reader) fetchItems(a *FetchArgs) {
 	if r.peek() == '(' {
 		r.list(func() { a.Items = append(a.Items, r.fetchItem()) })
 		if len(a.Items) == 0 {
 			r.fail("FETCH needs items")
 		}
-		return a
+		return
 	}
 	item := r.fetchItem()
 	switch string(item.Kind) {
@@ -66,7 +80,6 @@ func (r *Reader) fetch(uid bool) (a FetchArgs) {
 	default:
 		a.Items = []FetchItem{item}
 	}
-	return a
 }
 
 func items(kinds ...FetchKind) (l []FetchItem) {
@@ -81,7 +94,7 @@ func (r *Reader) fetchItem() (it FetchItem) {
 	word := upper(r.run(func(b byte) bool { return isAtomChar(b) && b != '[' }))
 	section := r.peek() == '['
 	switch word {
-	case "UID", "FLAGS", "INTERNALDATE", "ENVELOPE", "RFC822.SIZE", "BODYSTRUCTURE", "RFC822", "RFC822.HEADER", "RFC822.TEXT":
+	case "UID", "FLAGS", "INTERNALDATE", "ENVELOPE", "RFC822.SIZE", "BODYSTRUCTURE", "RFC822", "RFC822.HEADER", "RFC822.TEXT", "MODSEQ":
 		it.Kind = FetchKind(word)
 	case "ALL", "FAST", "FULL":
 		it.Kind = FetchKind(word)

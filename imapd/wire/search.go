@@ -20,7 +20,7 @@ type SearchKey struct {
 	Field string      // HEADER
 	Value string      // HEADER, FROM, TO, CC, BCC, SUBJECT, BODY, TEXT, KEYWORD, UNKEYWORD; UTF-8
 	Date  time.Time   // BEFORE, ON, SINCE, SENTBEFORE, SENTON, SENTSINCE
-	N     int64       // LARGER, SMALLER
+	N     int64       // LARGER, SMALLER, MODSEQ
 }
 
 // SearchArgs of SEARCH. Return is nil when there was no RETURN; an empty RETURN
@@ -138,6 +138,8 @@ func (r *Reader) searchKey(word string, dec *encoding.Decoder, depth int) (k Sea
 	case "LARGER", "SMALLER":
 		r.need(' ')
 		k.N = r.number64()
+	case "MODSEQ":
+		k.N = r.searchModSeq()
 	default:
 		r.fail("search key %q is not known", word)
 	}

@@ -25,14 +25,15 @@ func TestReadCommand(t *testing.T) {
 		{"a LOGIN {5}\r\nalice {2+}\r\npw", "{a LOGIN false {alice pw}}"},
 		{"a AUTHENTICATE plain AGE=", "{a AUTHENTICATE false {PLAIN [0 97] true}}"},
 		{"a AUTHENTICATE PLAIN =", "{a AUTHENTICATE false {PLAIN [] true}}"},
-		{"a SELECT inbox", "{a SELECT false {INBOX}}"},
-		{"a SELECT &AOk-", "{a SELECT false {é}}"},
+		{"a SELECT inbox", "{a SELECT false {INBOX false <nil>}}"},
+		{"a SELECT &AOk-", "{a SELECT false {é false <nil>}}"},
+		{"a EXAMINE x (CONDSTORE)", "{a EXAMINE false {x true <nil>}}"},
 		{"a CREATE x (USE (\\Sent))", `{a CREATE false {x \Sent}}`},
 		{`a LIST "" %`, "{a LIST false { [%] false {false false false false} {false false false []}}}"},
 		{`a LIST (SUBSCRIBED RECURSIVEMATCH) "" ("a*" %) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))`,
 			"{a LIST false { [a* %] true {true false true false} {false true false [MESSAGES UNSEEN]}}}"},
-		{"a UID STORE 1:3,7 +flags.silent (\\seen $x)", `{a STORE true {1:3,7 1 true [\Seen $x]}}`},
-		{"a STORE *:2 FLAGS \\Deleted", `{a STORE false {2:* 0 false [\Deleted]}}`},
+		{"a UID STORE 1:3,7 +flags.silent (\\seen $x)", `{a STORE true {1:3,7 <nil> 1 true [\Seen $x]}}`},
+		{"a STORE *:2 FLAGS \\Deleted", `{a STORE false {2:* <nil> 0 false [\Deleted]}}`},
 		{"a UID COPY $ x", "{a COPY true {$ x}}"},
 		{"a UID EXPUNGE 4", "{a EXPUNGE true {4}}"},
 		{"a EXPUNGE", "{a EXPUNGE false <nil>}"},
@@ -124,6 +125,8 @@ func TestSyntaxErrorKeepsInStep(t *testing.T) {
 		"a FETCH 1 BODY[0]", "a FETCH 1 BODY[MIME]", "a FETCH 1 BODY[]<0.0>", "a FETCH 1 FLAGS[]", "a STORE 1 FLAGS (\\Recent)", "a SEARCH FOO", "a SEARCH (", "a SEARCH " + strings.Repeat("NOT ", 40) + "ALL",
 		"a SEARCH CHARSET nosuch TEXT x", "a FOO {3+}\r\nx\r\n {1+}\r\ny", "a LOGIN {3+}\r\na\x00b x", "a LOGIN {99999999}", "a LIST (NOSUCH) \"\" %", "a LIST (RECURSIVEMATCH) \"\" %",
 		"a APPEND x {5", "a SEARCH SINCE 31-Foo-2020", "a CREATE x (USE (\\Sent \\Junk))", "a LOGIN \"\xff\" x", "a EXPUNGE 1", "\"a\" NOOP",
+		"a SELECT x (", "a SELECT x (QRESYNC)", "a SELECT x (QRESYNC (1 2) QRESYNC (1 2))", "a SELECT x (QRESYNC (1 2 1:* ))", "a SELECT x (QRESYNC (1 2 (1:2)))", "a SELECT x (QRESYNC (1 2 $))",
+		"a STORE 1 () FLAGS x", "a STORE 1 (UNCHANGEDSINCE -1) FLAGS x", "a FETCH 1 UID ()", "a FETCH 1 UID (CHANGEDSINCE 1 CHANGEDSINCE 2)", "a SEARCH MODSEQ", "a SEARCH MODSEQ \"x\" 1",
 	} {
 		r := reader(in + "\r\nb NOOP\r\n")
 		c, err := r.ReadCommand()
@@ -271,7 +274,8 @@ func TestWriteStructure(t *testing.T) {
 }
 
 func FuzzReadCommand(f *testing.F) {
-	for _, s := range []string{"a NOOP\r\n", "a LOGIN {1+}\r\nx y\r\n", "a SEARCH OR 1 (NOT 2)\r\n", "a FETCH 1:* (BODY[1.HEADER.FIELDS (X)]<1.2>)\r\n", "a APPEND x {1}\r\n", "a LIST () \"\" (\"%\") RETURN (STATUS (SIZE))\r\n"} {
+	for _, s := range []string{"a NOOP\r\n", "a LOGIN {1+}\r\nx y\r\n", "a SEARCH OR 1 (NOT 2)\r\n", "a FETCH 1:* (BODY[1.HEADER.FIELDS (X)]<1.2>)\r\n", "a APPEND x {1}\r\n", "a LIST () \"\" (\"%\") RETURN (STATUS (SIZE))\r\n",
+		"a SELECT x (CONDSTORE QRESYNC (1 2 3:4 (5:6 7:8)))\r\n", "a STORE 1 (UNCHANGEDSINCE 5) FLAGS x\r\n", "a UID FETCH 1 (MODSEQ) (CHANGEDSINCE 4 VANISHED)\r\n", "a SEARCH MODSEQ \"/flags/x\" all 5\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
