@@ -22,6 +22,8 @@ type Account struct {
 	Address         mail.Address   // the one it was made with; logs in
 	Addresses       []mail.Address // all of its own, Address among them
 	Quota           int64          // bytes, 0 for no limit
+	MaxMessages     int64          // 0 for no limit
+	Admin           bool           // may change limits of accounts over IMAP
 	Disabled        bool           // may not log in; still receives
 	Created         time.Time
 	PasswordChanged time.Time
@@ -147,6 +149,26 @@ func (db *DB) SetQuota(ctx context.Context, addr mail.Address, bytes int64) erro
 	})
 }
 
+// SetLimits sets both limits of an account: bytes and messages, 0 for none.
+// Errors: ErrNotFound, ErrInvalid.
+func (db *DB) SetLimits(ctx context.Context, addr mail.Address, bytes, messages int64) error {
+	if bytes < 0 || messages < 0 {
+		return fmt.Errorf("quota of %d bytes, %d messages: %w", bytes, messages, ErrInvalid)
+	}
+	return db.edit(ctx, addr, func(_ *change, r *record) error {
+		r.Quota, r.MaxMessages = bytes, messages
+		return nil
+	})
+}
+
+// SetAdmin makes an account an administrator, or no longer. ErrNotFound.
+func (db *DB) SetAdmin(ctx context.Context, addr mail.Address, on bool) error {
+	return db.edit(ctx, addr, func(_ *change, r *record) error {
+		r.Admin = on
+		return nil
+	})
+}
+
 // AddAddress gives an account one more address. Errors: ErrNotFound,
 // ErrNotLocal, ErrExists, ErrLimit.
 func (db *DB) AddAddress(ctx context.Context, account, addr mail.Address) error {
@@ -209,4 +231,18 @@ func (db *DB) Quota(id mail.AccountID) int64 {
 		return r.Quota
 	}
 	return 0
+}
+
+// Limits are an account's limits in bytes and messages, 0 for none. From memory.
+func (db *DB) Limits(id mail.AccountID) (bytes, messages int64) {
+	if r := db.current.Load().accounts[id]; r != nil {
+		return r.Quota, r.MaxMessages
+	}
+	return 0, 0
+}
+
+// IsAdmin tells whether an account is an administrator. From memory.
+func (db *DB) IsAdmin(id mail.AccountID) bool {
+	r := db.current.Load().accounts[id]
+	return r != nil && r.Admin && !r.Disabled
 }

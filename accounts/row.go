@@ -12,13 +12,20 @@ import (
 // and strings with their length before them.
 const rowVersion = 1
 
+// recordVersion is that of accounts. Version 2 has a limit of messages, and
+// administrators.
+const recordVersion = 2
+
 // record is an account with its password, as a row has it.
 type record struct {
 	Account
 	password string // PHC string or bcrypt
 }
 
-const flagDisabled = 1
+const (
+	flagDisabled = 1 << iota
+	flagAdmin
+)
 
 func appendDomain(b []byte, d Domain) []byte {
 	w := packer{append(b, rowVersion)}
@@ -29,7 +36,7 @@ func appendDomain(b []byte, d Domain) []byte {
 }
 
 func decodeDomain(b []byte) (Domain, error) {
-	r, err := unpack(b)
+	r, err := unpack(b, rowVersion)
 	if err != nil {
 		return Domain{}, err
 	}
@@ -38,7 +45,7 @@ func decodeDomain(b []byte) (Domain, error) {
 }
 
 func appendRecord(b []byte, a *record) []byte {
-	w := packer{append(b, rowVersion)}
+	w := packer{append(b, recordVersion)}
 	w.uint(uint64(a.ID))
 	w.address(a.Address)
 	w.addresses(a.Addresses)
@@ -47,15 +54,19 @@ func appendRecord(b []byte, a *record) []byte {
 	if a.Disabled {
 		flags |= flagDisabled
 	}
+	if a.Admin {
+		flags |= flagAdmin
+	}
 	w.uint(flags)
 	w.time(a.Created)
 	w.str(a.password)
 	w.time(a.PasswordChanged)
+	w.uint(uint64(a.MaxMessages))
 	return w.b
 }
 
 func decodeRecord(b []byte) (*record, error) {
-	r, err := unpack(b)
+	r, err := unpack(b, recordVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +76,16 @@ func decodeRecord(b []byte) (*record, error) {
 	a.Addresses = r.addresses()
 	a.Quota = int64(r.uint())
 	flags := r.uint()
-	a.Disabled = flags&flagDisabled != 0
+	a.Disabled, a.Admin = flags&flagDisabled != 0, flags&flagAdmin != 0
 	a.Created = r.time()
 	a.password = r.str()
 	a.PasswordChanged = r.time()
-	if id == 0 || id > maxAccountID || a.Quota < 0 || flags > flagDisabled {
+	known := uint64(flagDisabled)
+	if b[0] > 1 {
+		a.MaxMessages = int64(r.uint())
+		known |= flagAdmin
+	}
+	if id == 0 || id > maxAccountID || a.Quota < 0 || a.MaxMessages < 0 || flags&^known != 0 {
 		r.bad = true
 	}
 	a.ID = mail.AccountID(id)
@@ -85,7 +101,7 @@ func appendAlias(b []byte, a Alias) []byte {
 }
 
 func decodeAlias(b []byte) (Alias, error) {
-	r, err := unpack(b)
+	r, err := unpack(b, rowVersion)
 	if err != nil {
 		return Alias{}, err
 	}
@@ -122,14 +138,15 @@ type unpacker struct {
 	bad bool
 }
 
-func unpack(b []byte) (*unpacker, error) {
+// unpack begins to read a row of a version up to newest.
+func unpack(b []byte, newest byte) (*unpacker, error) {
 	if len(b) == 0 {
 		return nil, ErrDamaged
 	}
-	if b[0] > rowVersion {
-		return nil, fmt.Errorf("row has version %d, this program knows versions up to %d: %w", b[0], rowVersion, ErrNewerFormat)
+	if b[0] > newest {
+		return nil, fmt.Errorf("row has version %d, this program knows versions up to %d: %w", b[0], newest, ErrNewerFormat)
 	}
-	if b[0] != rowVersion {
+	if b[0] == 0 {
 		return nil, ErrDamaged
 	}
 	return &unpacker{b: b[1:]}, nil

@@ -14,8 +14,10 @@ type Account struct {
 	ID              uint32    `json:"id"`
 	Address         string    `json:"address"`
 	Addresses       []string  `json:"addresses"`
-	Quota           int64     `json:"quota"` // bytes, 0: none
-	Used            int64     `json:"used"`  // bytes
+	Quota           int64     `json:"quota"`        // bytes, 0: none
+	MaxMessages     int64     `json:"max_messages"` // 0: no limit
+	Admin           bool      `json:"admin"`
+	Used            int64     `json:"used"` // bytes
 	Messages        int64     `json:"messages"`
 	Disabled        bool      `json:"disabled"`
 	Created         time.Time `json:"created"`
@@ -67,6 +69,8 @@ type AccountQuery struct {
 	Address  string `json:"address"`
 	Password string `json:"password,omitempty"` // empty: one is generated
 	Quota    *int64 `json:"quota,omitempty"`    // bytes, 0: none; nil: the default
+	Messages *int64 `json:"messages,omitempty"` // for account/quota; 0: no limit
+	Admin    *bool  `json:"admin,omitempty"`    // for account/set
 	Disabled bool   `json:"disabled,omitempty"` // for account/disable
 	Extra    string `json:"extra,omitempty"`    // for account/add-address and account/remove-address
 }

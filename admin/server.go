@@ -105,6 +105,7 @@ func (s *Service) handler() http.Handler {
 	add("account/passwd", answer(s.SetPassword))
 	add("account/disable", answer(s.SetDisabled))
 	add("account/quota", answer(s.SetQuota))
+	add("account/set", answer(s.Set))
 	add("account/add-address", answer(s.AddAddress))
 	add("account/remove-address", answer(s.RemoveAddress))
 	add("account/remove", answer(s.RemoveAccount))

@@ -138,7 +138,7 @@ func newPassword(asked string) (password, generated string) {
 
 // account is an account as it is shown.
 func (s *Service) account(a accounts.Account, generated string) (Account, error) {
-	out := Account{ID: uint32(a.ID), Address: a.Address.String(), Quota: a.Quota, Disabled: a.Disabled, Created: a.Created, PasswordChanged: a.PasswordChanged, Password: generated}
+	out := Account{ID: uint32(a.ID), Address: a.Address.String(), Quota: a.Quota, MaxMessages: a.MaxMessages, Admin: a.Admin, Disabled: a.Disabled, Created: a.Created, PasswordChanged: a.PasswordChanged, Password: generated}
 	for _, addr := range a.Addresses {
 		out.Addresses = append(out.Addresses, addr.String())
 	}
@@ -222,12 +222,33 @@ func (s *Service) SetDisabled(ctx context.Context, q AccountQuery) (Account, err
 	return s.edit(q.Address, event, func(addr mail.Address) error { return s.o.Accounts.SetDisabled(ctx, addr, q.Disabled) })
 }
 
-// SetQuota limits what an account may hold. Reads Address and Quota.
+// SetQuota limits what an account may hold. Reads Address, and Quota, Messages
+// or both; a limit that is not given stays.
 func (s *Service) SetQuota(ctx context.Context, q AccountQuery) (Account, error) {
-	if q.Quota == nil {
+	if q.Quota == nil && q.Messages == nil {
 		return Account{}, &Error{Invalid, "quota is missing"}
 	}
-	return s.edit(q.Address, "quota changed", func(addr mail.Address) error { return s.o.Accounts.SetQuota(ctx, addr, *q.Quota) })
+	return s.edit(q.Address, "quota changed", func(addr mail.Address) error {
+		a, err := s.o.Accounts.Account(addr)
+		if err != nil {
+			return err
+		}
+		if q.Quota != nil {
+			a.Quota = *q.Quota
+		}
+		if q.Messages != nil {
+			a.MaxMessages = *q.Messages
+		}
+		return s.o.Accounts.SetLimits(ctx, addr, a.Quota, a.MaxMessages)
+	})
+}
+
+// Set changes what an account may do. Reads Address and Admin.
+func (s *Service) Set(ctx context.Context, q AccountQuery) (Account, error) {
+	if q.Admin == nil {
+		return Account{}, &Error{Invalid, "nothing to set"}
+	}
+	return s.edit(q.Address, "rights of account changed", func(addr mail.Address) error { return s.o.Accounts.SetAdmin(ctx, addr, *q.Admin) })
 }
 
 // AddAddress gives an account one more address of its own. Reads Address and

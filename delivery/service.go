@@ -65,7 +65,7 @@ func (s *Service) Verify(ctx context.Context, to mail.Address, size int64, submi
 		if err != nil {
 			return fmt.Errorf("look up quota of account %d: %w", r.Account, err)
 		}
-		if u.Limit > 0 && u.Bytes+max(size, 1) > u.Limit {
+		if !u.Fits(max(size, 1), 1) {
 			return ErrOverQuota
 		}
 	}

@@ -79,7 +79,7 @@ func (s *session) appendTarget(a wire.AppendArgs) (storage.Target, reply, error)
 	if err != nil {
 		return storage.Target{}, reply{}, err
 	}
-	if usage.Limit > 0 && usage.Bytes+a.Size > usage.Limit {
+	if !usage.Fits(a.Size, 1) {
 		return storage.Target{}, overQuota(), nil
 	}
 	flags, keywords := storeFlags(a.Flags)

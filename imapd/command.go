@@ -54,7 +54,12 @@ var commands = map[string]command{
 	"STATUS":      {states: loggedIn, run: (*session).status},
 	"APPEND":      {states: loggedIn, run: (*session).append},
 	"IDLE":        {states: loggedIn, run: (*session).idle},
-	"COMPRESS":    {states: loggedIn, run: (*session).compress},
+
+	"GETQUOTA":     {states: loggedIn, run: (*session).getQuota},
+	"GETQUOTAROOT": {states: loggedIn, run: (*session).getQuotaRoot},
+	"SETQUOTA":     {states: loggedIn, run: (*session).setQuota},
+
+	"COMPRESS": {states: loggedIn, run: (*session).compress},
 
 	"UNAUTHENTICATE": {states: loggedIn, run: (*session).unauthenticate, quiet: true},
 

@@ -45,6 +45,16 @@ type Authenticator interface {
 	Watch(id mail.AccountID) (<-chan struct{}, func())
 }
 
+// Administration knows who is an administrator, and what administrators can
+// change.
+type Administration interface {
+	// IsAdministrator tells whether an account may change limits and what
+	// everybody sees of the server. It is asked each time.
+	IsAdministrator(id mail.AccountID) bool
+	// SetLimits sets what an account may hold.
+	SetLimits(ctx context.Context, id mail.AccountID, l storage.Limits) error
+}
+
 // Options of New. Authenticator and Store must be set; the zero value of the rest
 // works, without TLS and so without a way to log in.
 type Options struct {
@@ -52,7 +62,9 @@ type Options struct {
 	// know of each other's sessions to which a message is \Recent.
 	Peer          *Server
 	Authenticator Authenticator
-	Store         *storage.Store
+	// Administration may be nil: nobody is an administrator.
+	Administration Administration
+	Store          *storage.Store
 	// Spool is where messages go that are being appended.
 	Spool spool.Dir
 	// TLS gives the configuration for STARTTLS, or for every connection when

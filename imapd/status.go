@@ -47,6 +47,8 @@ func (s *session) statusItem(at place, item string) (int64, error) {
 		return int64(box.Unseen), nil
 	case "DELETED":
 		return int64(box.Deleted), nil
+	case "DELETED-STORAGE": // RFC 9208 §4.1.4
+		return box.DeletedBytes, nil
 	case "SIZE":
 		return box.Bytes, nil
 	case "APPENDLIMIT":

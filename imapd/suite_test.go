@@ -28,11 +28,13 @@ import (
 	"mailstead/storage/storagetest"
 )
 
-// alice and bob are the accounts of every suite, with password as password.
+// alice, bob and postmaster are the accounts of every suite, with password as password.
 const (
-	alice    = mail.AccountID(1)
-	bob      = mail.AccountID(2)
-	password = "correct horse"
+	alice = mail.AccountID(1)
+	bob   = mail.AccountID(2)
+	// postmaster is an administrator.
+	postmaster = mail.AccountID(3)
+	password   = "correct horse"
 )
 
 // logins is an Authenticator for tests.
@@ -51,6 +53,8 @@ func (l *logins) Login(_ context.Context, user, pass string, _ netip.Addr) (mail
 		return alice, nil
 	case user == "bob@example.test" && pass == password:
 		return bob, nil
+	case user == "postmaster@example.test" && pass == password:
+		return postmaster, nil
 	}
 	return 0, ErrBadCredentials
 }
@@ -71,6 +75,27 @@ func (l *logins) disable(id mail.AccountID) {
 		close(c)
 	}
 	l.watched[id] = nil
+}
+
+// office is an Administration for tests.
+type office struct {
+	mu     sync.Mutex
+	limits map[mail.AccountID]storage.Limits
+}
+
+func (o *office) IsAdministrator(id mail.AccountID) bool { return id == postmaster }
+
+func (o *office) SetLimits(_ context.Context, id mail.AccountID, l storage.Limits) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.limits[id] = l
+	return nil
+}
+
+func (o *office) of(id mail.AccountID) storage.Limits {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.limits[id]
 }
 
 // suite is a server with its store.
@@ -94,8 +119,12 @@ func newSuite(t testing.TB, change ...func(*Options)) *suite {
 // newSuiteOn is newSuite with a store in dir.
 func newSuiteOn(t testing.TB, dir string, opts storage.Options, change ...func(*Options)) *suite {
 	t.Helper()
+	office := &office{limits: map[mail.AccountID]storage.Limits{}}
+	if opts.Quota == nil && opts.Limits == nil {
+		opts.Limits = office.of
+	}
 	s := &suite{t: t, dir: dir, store: storagetest.OpenDir(t, dir, opts), logins: &logins{watched: map[mail.AccountID][]chan struct{}{}}}
-	for id, name := range map[mail.AccountID]string{alice: "alice@example.test", bob: "bob@example.test"} {
+	for id, name := range map[mail.AccountID]string{alice: "alice@example.test", bob: "bob@example.test", postmaster: "postmaster@example.test"} {
 		if err := s.store.CreateAccount(t.Context(), id, name); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +132,7 @@ func newSuiteOn(t testing.TB, dir string, opts storage.Options, change ...func(*
 	config, roots := certificate(t)
 	s.roots = roots
 	o := Options{
-		Authenticator: s.logins, Store: s.store, TLS: func() *tls.Config { return config },
+		Authenticator: s.logins, Administration: office, Store: s.store, TLS: func() *tls.Config { return config },
 		AllowInsecureAuth: true, LoginDelay: time.Millisecond, Version: "test",
 	}
 	for _, c := range change {

@@ -228,7 +228,7 @@ func (s *Store) Transfer(ctx context.Context, src Ref, uids UIDSet, dst Ref, o T
 		r.dst, r.targets = 0, []target{{Ref: dst}}
 		r.keep = o.Move && s.opts.KeepExpunged > 0
 	}
-	bytes, words, err := s.carried(src, uids)
+	need, words, err := s.carried(src, uids)
 	if err != nil {
 		return CopyResult{}, err
 	}
@@ -241,7 +241,7 @@ func (s *Store) Transfer(ctx context.Context, src Ref, uids UIDSet, dst Ref, o T
 		if err := s.room(0); err != nil {
 			return CopyResult{}, err
 		}
-		release, err := s.reserve(map[mail.AccountID]int64{dst.Account: bytes})
+		release, err := s.reserve(map[mail.AccountID]amount{dst.Account: need})
 		if err != nil {
 			return CopyResult{}, err
 		}
@@ -252,7 +252,7 @@ func (s *Store) Transfer(ctx context.Context, src Ref, uids UIDSet, dst Ref, o T
 }
 
 // carried adds up what messages take, and their keywords.
-func (s *Store) carried(src Ref, uids UIDSet) (bytes int64, words []string, err error) {
+func (s *Store) carried(src Ref, uids UIDSet) (need amount, words []string, err error) {
 	err = s.view(func(x index) error {
 		list, err := x.hits(src, uids, false)
 		if err != nil {
@@ -261,7 +261,7 @@ func (s *Store) carried(src Ref, uids UIDSet) (bytes int64, words []string, err 
 		names := x.keywordNames(src.Account)
 		used := map[uint32]bool{}
 		for _, t := range list {
-			bytes += t.hot.size
+			need = need.plus(amount{t.hot.size, 1})
 			for _, k := range t.hot.keywords {
 				if !used[k] {
 					used[k] = true
@@ -271,5 +271,5 @@ func (s *Store) carried(src Ref, uids UIDSet) (bytes int64, words []string, err 
 		}
 		return nil
 	})
-	return bytes, words, err
+	return need, words, err
 }

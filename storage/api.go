@@ -44,6 +44,9 @@ type Options struct {
 	// Quota gives an account's limit in bytes, 0 for none. Called outside of
 	// transactions, must be fast. Nil: no limits.
 	Quota func(mail.AccountID) int64
+	// Limits gives all limits of an account, instead of Quota when not nil. It is
+	// called as Quota is.
+	Limits func(mail.AccountID) Limits
 	// SegmentSize is where a segment is sealed, in bytes; 0 means 128 MiB.
 	SegmentSize int64
 	// MinFree is the free disk space in bytes below which nothing that grows
@@ -257,6 +260,8 @@ type Usage struct {
 	Bytes    int64
 	Messages int64
 	Limit    int64 // 0: none
+
+	MessageLimit int64 // 0: none
 }
 
 // Content is an open body. Close it. Its bytes are verified against the CRC

@@ -153,8 +153,8 @@ func (s *Store) submit(ctx context.Context, req *request) error {
 
 // demand adds up what messages take of the accounts' quota and of the disk, and
 // refuses those that can't be stored by anyone.
-func (s *Store) demand(msgs []Incoming) (need map[mail.AccountID]int64, total int64, err error) {
-	need = map[mail.AccountID]int64{}
+func (s *Store) demand(msgs []Incoming) (need map[mail.AccountID]amount, total int64, err error) {
+	need = map[mail.AccountID]amount{}
 	words := map[mail.AccountID][]string{}
 	for _, m := range msgs {
 		if len(m.Targets) == 0 {
@@ -165,7 +165,7 @@ func (s *Store) demand(msgs []Incoming) (need map[mail.AccountID]int64, total in
 		}
 		total += m.Body.Size()
 		for _, t := range m.Targets {
-			need[t.Account] += m.Body.Size()
+			need[t.Account] = need[t.Account].plus(amount{m.Body.Size(), 1})
 			words[t.Account] = append(words[t.Account], t.Keywords...)
 		}
 	}

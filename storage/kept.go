@@ -223,12 +223,12 @@ func (s *Store) Undelete(ctx context.Context, id mail.AccountID, mailbox string,
 	for len(list) > 0 {
 		n := min(len(list), changeSlice)
 		r := record{kind: kindUndelete, account: id, name: mailbox}
-		bytes := int64(0)
+		var need amount
 		for _, e := range list[:n] {
 			r.kept = append(r.kept, e.key)
-			bytes += e.Row.Size
+			need = need.plus(amount{e.Row.Size, 1})
 		}
-		release, err := s.reserve(map[mail.AccountID]int64{id: bytes})
+		release, err := s.reserve(map[mail.AccountID]amount{id: need})
 		if err != nil {
 			return out, err
 		}

@@ -25,19 +25,6 @@ func (s *Store) HasAccount(id mail.AccountID) (ok bool, err error) {
 	return ok, err
 }
 
-// Usage is what the account holds and may hold. ErrNoAccount.
-func (s *Store) Usage(id mail.AccountID) (u Usage, err error) {
-	err = s.view(func(x index) error {
-		a, err := x.account(id)
-		u.Bytes, u.Messages = a.bytes, a.count
-		return err
-	})
-	if err == nil && s.opts.Quota != nil {
-		u.Limit = s.opts.Quota(id)
-	}
-	return u, err
-}
-
 // Mailboxes lists the account's mailboxes by name. ErrNoAccount.
 func (s *Store) Mailboxes(id mail.AccountID) (list []Mailbox, err error) {
 	err = s.view(func(x index) error {

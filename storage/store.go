@@ -63,7 +63,7 @@ type Store struct {
 	senders  sync.WaitGroup // callers between the closed check and their send
 	failed   error          // why nothing can be written any more
 	stalled  error          // why nothing can be written at the moment
-	reserved map[mail.AccountID]int64
+	reserved map[mail.AccountID]amount
 
 	annotating   sync.Mutex // one change of annotations at a time
 	sharing      sync.Mutex // one change of access control lists at a time
@@ -83,7 +83,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Join(dir, "mail", asideDir), 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]int64{},
+	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]amount{},
 		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}),
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
 	s.feeds, s.sound.set = newFeeds(), map[BlobID]bool{}
@@ -317,40 +317,4 @@ func (s *Store) room(bytes int64) error {
 		return ErrNoSpace
 	}
 	return nil
-}
-
-// reserve sets bytes of the accounts' quota aside until release is called.
-func (s *Store) reserve(need map[mail.AccountID]int64) (release func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	err = s.view(func(x index) error {
-		for id, n := range need {
-			a, err := x.account(id)
-			if err != nil {
-				return err
-			}
-			if s.opts.Quota == nil {
-				continue
-			}
-			if limit := s.opts.Quota(id); limit > 0 && a.bytes+s.reserved[id]+n > limit {
-				return ErrOverQuota
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for id, n := range need {
-		s.reserved[id] += n
-	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for id, n := range need {
-			if s.reserved[id] -= n; s.reserved[id] == 0 {
-				delete(s.reserved, id)
-			}
-		}
-	}, nil
 }

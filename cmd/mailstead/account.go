@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -78,6 +79,31 @@ func (q quotaValue) bytes() (*int64, error) {
 	return &n, nil
 }
 
+// countValue is a number, or "none".
+type countValue string
+
+// number gives the limit as the server wants it; nil when none was given.
+func (c countValue) number() (*int64, error) {
+	if c == "" {
+		return nil, nil
+	}
+	if c == "none" {
+		c = "0"
+	}
+	n, err := strconv.ParseInt(string(c), 10, 64)
+	if err != nil || n < 0 {
+		return nil, fmt.Errorf("%q is not a number of messages: %w", string(c), errUsage)
+	}
+	return &n, nil
+}
+
+func countText(n int64) string {
+	if n == 0 {
+		return "any number of messages"
+	}
+	return fmt.Sprintf("%d messages", n)
+}
+
 // accountAddVerb is mailstead account add.
 type accountAddVerb struct {
 	accountArg
@@ -140,7 +166,8 @@ func (v *accountEnableVerb) Run(std streams) error {
 // accountQuotaVerb is mailstead account quota.
 type accountQuotaVerb struct {
 	accountArg
-	Quota quotaValue `arg:"" help:"A size like 5GiB, or none."`
+	Quota    quotaValue `arg:"" optional:"" help:"A size like 5GiB, or none."`
+	Messages countValue `help:"How many messages it may hold, or none." placeholder:"N"`
 	reach
 }
 
@@ -150,7 +177,37 @@ func (v *accountQuotaVerb) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	return v.change(std, "account/quota", admin.AccountQuery{Address: v.Address, Quota: quota}, "has quota "+quotaText(*quota))
+	messages, err := v.Messages.number()
+	if err != nil {
+		return err
+	}
+	var event []string
+	if quota != nil {
+		event = append(event, "has quota "+quotaText(*quota))
+	}
+	if messages != nil {
+		event = append(event, "may hold "+countText(*messages))
+	}
+	if event == nil {
+		return fmt.Errorf("a quota or --messages is missing: %w", errUsage)
+	}
+	return v.change(std, "account/quota", admin.AccountQuery{Address: v.Address, Quota: quota, Messages: messages}, strings.Join(event, " and "))
+}
+
+// accountSetVerb is mailstead account set.
+type accountSetVerb struct {
+	accountArg
+	Admin *bool `negatable:"" required:"" help:"Administrators change the limits of accounts with SETQUOTA, and annotations of the server."`
+	reach
+}
+
+// Run is called by kong.
+func (v *accountSetVerb) Run(std streams) error {
+	event := "is no administrator"
+	if *v.Admin {
+		event = "is an administrator"
+	}
+	return v.change(std, "account/set", admin.AccountQuery{Address: v.Address, Admin: v.Admin}, event)
 }
 
 // accountAddAddressVerb is mailstead account add-address.
@@ -207,8 +264,8 @@ func (v *accountShowVerb) Run(std streams) error {
 		return err
 	}
 	return v.tell(std, a, func(w *tabwriter.Writer) {
-		fmt.Fprintf(w, "account\t%s\nnumber\t%d\naddresses\t%s\nstate\t%s\nmessages\t%d\nused\t%s\nquota\t%s\ncreated\t%s\npassword changed\t%s\n", a.Address, a.ID, strings.Join(a.Addresses, ", "),
-			stateText(a), a.Messages, bytesText(a.Used), quotaText(a.Quota), a.Created.Format(time.DateTime), a.PasswordChanged.Format(time.DateTime))
+		fmt.Fprintf(w, "account\t%s\nnumber\t%d\naddresses\t%s\nstate\t%s\nmessages\t%d\nused\t%s\nquota\t%s\nmay hold\t%s\ncreated\t%s\npassword changed\t%s\n", a.Address, a.ID, strings.Join(a.Addresses, ", "),
+			stateText(a), a.Messages, bytesText(a.Used), quotaText(a.Quota), countText(a.MaxMessages), a.Created.Format(time.DateTime), a.PasswordChanged.Format(time.DateTime))
 	})
 }
 
@@ -264,10 +321,14 @@ func quotaText(n int64) string {
 }
 
 func stateText(a admin.Account) string {
+	state := "active"
 	if a.Disabled {
-		return "disabled"
+		state = "disabled"
 	}
-	return "active"
+	if a.Admin {
+		state += ", administrator"
+	}
+	return state
 }
 
 // bytesText is a number of bytes for people, rounded.

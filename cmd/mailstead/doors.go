@@ -61,7 +61,7 @@ func (u *suite) newDoors(c *config.Config) map[string]door {
 		Limits: limits(c.POP3.Connections), IdleTimeout: time.Duration(c.POP3.IdleTimeout), Maildrops: u.maildrops}
 	pops := pop
 	pops.ImplicitTLS = true
-	imap := imapd.Options{Authenticator: imapLogin{login{u.accounts}}, Store: u.store, TLS: getTLS, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log, Spool: spools,
+	imap := imapd.Options{Authenticator: imapLogin{login{u.accounts}}, Administration: administration{u.accounts}, Store: u.store, TLS: getTLS, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log, Spool: spools,
 		MaxMessageSize: int64(c.IMAP.MaxMessageSize), Limits: limits(c.IMAP.Connections), IdleTimeout: time.Duration(c.IMAP.IdleTimeout), Version: version()}
 	imap.Peer = u.imap
 	u.imap = imapd.New(imap)

@@ -10,6 +10,7 @@ import (
 	"mailstead/mail"
 	"mailstead/pop3d"
 	"mailstead/smtpd"
+	"mailstead/storage"
 )
 
 // login is accounts as the front doors want it.
@@ -61,3 +62,18 @@ func (l imapLogin) Login(ctx context.Context, user, password string, from netip.
 
 // Watch implements imapd.Authenticator.
 func (l imapLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
+
+// administration implements imapd.Administration.
+type administration struct{ db *accounts.DB }
+
+// IsAdministrator implements imapd.Administration.
+func (a administration) IsAdministrator(id mail.AccountID) bool { return a.db.IsAdmin(id) }
+
+// SetLimits implements imapd.Administration.
+func (a administration) SetLimits(ctx context.Context, id mail.AccountID, l storage.Limits) error {
+	acct, err := a.db.AccountByID(id)
+	if err != nil {
+		return err
+	}
+	return a.db.SetLimits(ctx, acct.Address, l.Bytes, l.Messages)
+}

@@ -48,6 +48,7 @@ type verbs struct {
 		Disable       accountDisableVerb       `cmd:"" help:"Forbid login; mail is still received."`
 		Enable        accountEnableVerb        `cmd:"" help:"Allow login again."`
 		Quota         accountQuotaVerb         `cmd:"" help:"Limit what an account may hold."`
+		Set           accountSetVerb           `cmd:"" help:"Make an account an administrator, or no longer."`
 		AddAddress    accountAddAddressVerb    `cmd:"" help:"Give an account one more address of its own."`
 		RemoveAddress accountRemoveAddressVerb `cmd:"" help:"Take an address from an account."`
 		Remove        accountRemoveVerb        `cmd:"" help:"Remove an account and all its mail."`

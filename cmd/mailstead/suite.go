@@ -17,6 +17,7 @@ import (
 	"mailstead/imapd"
 	"mailstead/internal/logkey"
 	"mailstead/internal/netd"
+	"mailstead/mail"
 	"mailstead/pop3d"
 	"mailstead/storage"
 )
@@ -79,7 +80,10 @@ func open(c *config.Config, log *slog.Logger, level *slog.LevelVar) (_ *suite, e
 
 // storageOptions are the store's as the configuration has them.
 func storageOptions(c *config.Config, db *accounts.DB, log *slog.Logger) storage.Options {
-	o := storage.Options{Logger: log, Quota: db.Quota, MinFree: int64(c.Storage.MinFree), SegmentSize: int64(c.Storage.SegmentSize),
+	o := storage.Options{Logger: log, Limits: func(id mail.AccountID) storage.Limits {
+		bytes, messages := db.Limits(id)
+		return storage.Limits{Bytes: bytes, Messages: messages}
+	}, MinFree: int64(c.Storage.MinFree), SegmentSize: int64(c.Storage.SegmentSize),
 		KeepExpunged: time.Duration(c.Storage.KeepExpunged), Compress: c.Storage.Compression == "zstd"}
 	if o.MinFree == 0 {
 		o.MinFree = -1

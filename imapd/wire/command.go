@@ -149,6 +149,9 @@ func (r *Reader) table() map[string]func(*Command) any {
 	return map[string]func(*Command) any{
 		"CAPABILITY": nil, "NOOP": nil, "LOGOUT": nil, "STARTTLS": nil, "NAMESPACE": nil, "IDLE": nil, "CLOSE": nil, "UNSELECT": nil, "CHECK": nil,
 		"UNAUTHENTICATE": nil,
+		"GETQUOTA":       func(*Command) any { return QuotaArgs{Root: r.arg(r.astring)} },
+		"GETQUOTAROOT":   func(*Command) any { return SelectArgs{Mailbox: r.arg(r.mailbox)} },
+		"SETQUOTA":       func(*Command) any { return r.setQuota() },
 		"LOGIN":          func(*Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
 		"AUTHENTICATE":   func(*Command) any { return r.authenticate() },
 		"SELECT":         func(*Command) any { return r.selectArgs() },
