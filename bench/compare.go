@@ -31,6 +31,7 @@ type compareVerb struct {
 	Import   int      `help:"Messages of a pipelined import (10000)." placeholder:"N"`
 	Archive  int      `help:"Messages of the large mailbox that IMAP workloads read (20000)." placeholder:"N"`
 	Mean     int      `default:"30000" help:"Bytes of each of them on average; at least 5000."`
+	Repeat   int      `help:"Times at most, in 2 s, that a command of IMAP is repeated in a round (5)." placeholder:"N"`
 	Idle     int      `help:"Connections that wait for news (500); the greatest number depends on ulimit -n." placeholder:"N"`
 	Quick    bool     `help:"Tiny counts, one round, few accounts: only shows that everything works."`
 	JSON     bool     `name:"json" help:"Print every figure of every round as JSON."`
@@ -180,7 +181,7 @@ func (v *compareVerb) counts() load.Counts {
 	for _, x := range []struct {
 		from int
 		to   *int
-	}{{v.Messages, &counts.Messages}, {v.Import, &counts.Import}, {v.Archive, &counts.Archive}, {v.Idle, &counts.Idle}} {
+	}{{v.Messages, &counts.Messages}, {v.Import, &counts.Import}, {v.Archive, &counts.Archive}, {v.Repeat, &counts.Repeat}, {v.Idle, &counts.Idle}} {
 		if x.from > 0 {
 			*x.to = x.from
 		}

@@ -85,6 +85,30 @@ func TestGrowthOfSomeMessages(t *testing.T) {
 	}
 }
 
+func TestCurveOfSmallMailboxes(t *testing.T) {
+	t.Parallel()
+	var out, talk bytes.Buffer
+	if err := run(t.Context(), []string{"curve", "--sizes", "100,200", "--repeat", "2", "--json"}, streams{&out, &talk}); err != nil {
+		t.Fatalf("%v\n%s", err, talk.Bytes())
+	}
+	var costs []load.Cost
+	if err := json.Unmarshal(out.Bytes(), &costs); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, c := range costs {
+		if c.Wall <= 0 {
+			t.Errorf("%s of %d messages: got %v ms, want more than none", c.Operation, c.Messages, c.Wall)
+		}
+		got[c.Operation]++
+	}
+	for _, name := range []string{"SELECT", "NOOP", "STATUS"} {
+		if got[name] != 2 {
+			t.Errorf("%s: got %d costs, want 2", name, got[name])
+		}
+	}
+}
+
 func TestGrowthIsMeasuredAtPowersOfTen(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int][]int{50: {50}, 1000: {1000}, 25000: {1000, 10000, 25000}} {

@@ -19,6 +19,7 @@ import (
 type verbs struct {
 	Compare compareVerb `cmd:"" help:"Run workloads on each server in turns, and print medians and ratios."`
 	Growth  growthVerb  `cmd:"" help:"Fill Mailstead's store and print how it does as it grows."`
+	Curve   curveVerb   `cmd:"" help:"Print what IMAP commands cost on mailboxes of different sizes in Mailstead."`
 	List    listVerb    `cmd:"" help:"List the workloads."`
 }
 
