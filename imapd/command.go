@@ -52,6 +52,7 @@ var commands = map[string]command{
 	"LSUB":        {states: loggedIn, run: (*session).lsub},
 	"NAMESPACE":   {states: loggedIn, run: (*session).namespace},
 	"STATUS":      {states: loggedIn, run: (*session).status},
+	"ESEARCH":     {states: loggedIn, run: (*session).multiSearch, keepNumbers: true},
 	"APPEND":      {states: loggedIn, run: (*session).append},
 	"IDLE":        {states: loggedIn, run: (*session).idle},
 
@@ -63,13 +64,16 @@ var commands = map[string]command{
 
 	"UNAUTHENTICATE": {states: loggedIn, run: (*session).unauthenticate, quiet: true},
 
-	"CHECK":    {states: selected, run: (*session).noop},
-	"CLOSE":    {states: selected, run: (*session).closeMailbox, quiet: true},
-	"UNSELECT": {states: selected, run: (*session).unselect, quiet: true},
-	"EXPUNGE":  {states: selected, run: (*session).expunge},
-	"SEARCH":   {states: selected, run: (*session).search, keepNumbers: true},
-	"FETCH":    {states: selected, run: (*session).fetch, keepNumbers: true},
-	"STORE":    {states: selected, run: (*session).store, keepNumbers: true},
-	"COPY":     {states: selected, run: (*session).copy},
-	"MOVE":     {states: selected, run: (*session).move},
+	"CHECK":        {states: selected, run: (*session).noop},
+	"CLOSE":        {states: selected, run: (*session).closeMailbox, quiet: true},
+	"UNSELECT":     {states: selected, run: (*session).unselect, quiet: true},
+	"EXPUNGE":      {states: selected, run: (*session).expunge},
+	"SEARCH":       {states: selected, run: (*session).search, keepNumbers: true},
+	"SORT":         {states: selected, run: (*session).sort, keepNumbers: true},
+	"THREAD":       {states: selected, run: (*session).thread, keepNumbers: true},
+	"CANCELUPDATE": {states: selected, run: (*session).cancelUpdate},
+	"FETCH":        {states: selected, run: (*session).fetch, keepNumbers: true},
+	"STORE":        {states: selected, run: (*session).store, keepNumbers: true},
+	"COPY":         {states: selected, run: (*session).copy},
+	"MOVE":         {states: selected, run: (*session).move},
 }

@@ -42,6 +42,8 @@ func FuzzSession(f *testing.F) {
 		"a APPEND INBOX (\\Seen) {3+}\r\nabc\r\nb IDLE\r\nDONE\r\nc LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *) RETURN (STATUS (MESSAGES))\r\n",
 		"a ENABLE IMAP4rev2\r\nb CREATE x/y (USE (\\Sent))\r\nc RENAME x z\r\nd DELETE z/y\r\ne LSUB \"\" *\r\n",
 		"a COPY 1:2 Trash\r\nb MOVE 3 Trash\r\nc SELECT Trash\r\nd STATUS INBOX (RECENT)\r\n",
+		"a SORT RETURN (UPDATE PARTIAL -1:-2) (REVERSE DATE DISPLAYFROM) UTF-8 YOUNGER 9\r\nb STORE 1 +FLAGS (\\Seen \\Deleted)\r\nc UID THREAD REFS UTF-8 ALL\r\nd EXPUNGE\r\ne CANCELUPDATE \"a\"\r\n",
+		"a ESEARCH IN (subtree (a \"\") mailboxes INBOX) RETURN (COUNT) OLDER 1\r\nb ESEARCH RETURN (UPDATE) FUZZY (SUBJECT x)\r\n",
 		"a AUTHENTICATE PLAIN\r\n*\r\nb STARTTLS\r\n\x16\x03\x01",
 	} {
 		f.Add([]byte(seed))

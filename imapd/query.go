@@ -1,6 +1,8 @@
 package imapd
 
 import (
+	"time"
+
 	"github.com/emersion/go-imap/v2"
 
 	"mailstead/imapd/wire"
@@ -50,6 +52,10 @@ func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, erro
 		q.Body = []string{k.Value}
 	case "TEXT":
 		q.Text = []string{k.Value}
+	case "YOUNGER":
+		q.Younger = time.Duration(k.N) * time.Second
+	case "OLDER":
+		q.Older = time.Duration(k.N) * time.Second
 	case "LARGER":
 		q.Larger = &k.N
 	case "SMALLER":
@@ -115,6 +121,10 @@ func (v *view) all(keys []wire.SearchKey, saved []storage.UID) (storage.Query, e
 		q.Or = append(q.Or, one.Or...)
 		q.None = q.None || one.None
 		q.ModSeq = max(q.ModSeq, one.ModSeq)
+		if one.Younger != 0 && (q.Younger == 0 || one.Younger < q.Younger) {
+			q.Younger = one.Younger
+		}
+		q.Older = max(q.Older, one.Older)
 		narrowDates(&q, one)
 		if one.Larger != nil && (q.Larger == nil || *one.Larger > *q.Larger) {
 			q.Larger = one.Larger

@@ -1,8 +1,6 @@
 package imapd
 
 import (
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -180,79 +178,6 @@ func partNumber(path []int) string {
 		b.WriteString(strconv.Itoa(n))
 	}
 	return b.String()
-}
-
-// writeFound writes the result of a search: SEARCH, or ESEARCH when RETURN was
-// given or IMAP4rev2 is enabled (RFC 9051 §7.3.4). highest is the modseq that a
-// search by MODSEQ gives with it, else 0 (RFC 7162 §3.1.5, §3.1.10).
-func (s *session) writeFound(c *wire.Command, options []string, found []storage.UID, highest storage.ModSeq) {
-	number := func(uid storage.UID) uint32 {
-		if c.UID {
-			return uint32(uid)
-		}
-		return s.view.seq(uid)
-	}
-	if options == nil && !s.rev2 {
-		s.w.Raw("* SEARCH")
-		for _, uid := range found {
-			s.w.Raw(" " + strconv.FormatUint(uint64(number(uid)), 10))
-		}
-		if highest != 0 {
-			fmt.Fprintf(raw{s.w}, " (MODSEQ %d)", highest)
-		}
-		s.w.End()
-		return
-	}
-	if options == nil {
-		options = []string{"ALL"}
-	}
-	if len(options) == 1 && options[0] == "SAVE" {
-		return // RFC 5182 §2.1: nothing is returned
-	}
-	s.w.Raw(`* ESEARCH (TAG `)
-	s.w.String(c.Tag)
-	s.w.Raw(")")
-	if c.UID {
-		s.w.Raw(" UID")
-	}
-	asked := func(o string) bool { return slices.Contains(options, o) }
-	if asked("MIN") && len(found) > 0 {
-		fmt.Fprintf(raw{s.w}, " MIN %d", number(found[0]))
-	}
-	if asked("MAX") && len(found) > 0 {
-		fmt.Fprintf(raw{s.w}, " MAX %d", number(found[len(found)-1]))
-	}
-	if asked("COUNT") {
-		fmt.Fprintf(raw{s.w}, " COUNT %d", len(found))
-	}
-	if asked("ALL") && len(found) > 0 {
-		s.w.Raw(" ALL ")
-		s.writeNumbers(found, number)
-	}
-	if highest != 0 {
-		fmt.Fprintf(raw{s.w}, " MODSEQ %d", highest)
-	}
-	s.w.End()
-}
-
-// writeNumbers writes ascending messages as a set.
-func (s *session) writeNumbers(list []storage.UID, number func(storage.UID) uint32) {
-	for i := 0; i < len(list); {
-		first := number(list[i])
-		last := first
-		j := i + 1
-		for ; j < len(list) && number(list[j]) == last+1; j++ {
-			last++
-		}
-		if i > 0 {
-			s.w.Raw(",")
-		}
-		s.w.Raw(strconv.FormatUint(uint64(first), 10))
-		if last > first {
-			s.w.Raw(":" + strconv.FormatUint(uint64(last), 10))
-		}
-		i = j
-	}
 }
 
 // raw lets fmt print into a response.

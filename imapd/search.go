@@ -11,35 +11,56 @@ import (
 // search is RFC 9051 §6.4.4, with the results of ESEARCH (RFC 4731) and
 // SEARCHRES (RFC 5182).
 func (s *session) search(ctx context.Context, c *wire.Command) (reply, error) {
-	a := c.Args.(wire.SearchArgs)
+	return s.searching(ctx, c, c.Args.(wire.SearchArgs), nil)
+}
+
+// searching answers SEARCH, or with an order SORT.
+func (s *session) searching(ctx context.Context, c *wire.Command, a wire.SearchArgs, by []storage.SortCriterion) (reply, error) {
 	v := s.view
+	update := slices.Contains(a.Return, "UPDATE")
+	if update && s.updating(c.Tag) {
+		return bad("Tag is in use by another search with UPDATE"), nil // RFC 5267 §4.3
+	}
 	save := slices.Contains(a.Return, "SAVE")
-	modseqs := asksModSeq(a.Key)
-	if modseqs {
-		s.watchModSeqs()
-	}
-	query, err := v.query(a.Key, s.saved)
-	if err != nil {
-		return reply{}, err
-	}
-	found, highest, err := s.find(ctx, query, orders(a.Return))
+	found, err := s.found(ctx, a, by)
 	if err != nil {
 		if save {
 			s.saved = nil // RFC 5182 §2.1: NO empties it
 		}
 		return reply{}, err
 	}
+	before := s.saved
 	if save {
-		s.saved = toSave(a.Return, found)
+		s.saved = toSave(a, found)
 	}
-	if !modseqs {
-		highest = 0
+	s.writeFound(c, a, result{found: found, sorted: by != nil, number: s.numbers(c.UID), highest: highest(a.Key, found)})
+	if update {
+		s.keepUpdated(c, a, by, found, before)
 	}
-	s.writeFound(c, a.Return, found, highest)
 	if !c.UID && len(v.expunged) > 0 {
-		return okCode("EXPUNGEISSUED", "SEARCH completed"), nil
+		return okCode("EXPUNGEISSUED", c.Name+" completed"), nil
 	}
 	return done(), nil
+}
+
+// found gives what a search of the selected mailbox finds, in order.
+func (s *session) found(ctx context.Context, a wire.SearchArgs, by []storage.SortCriterion) ([]storage.Match, error) {
+	if asksModSeq(a.Key) {
+		s.watchModSeqs()
+	}
+	query, err := s.view.query(a.Key, s.saved)
+	if err != nil {
+		return nil, err
+	}
+	want := []storage.Order{storage.All}
+	if by == nil {
+		want = orders(a.Return)
+	}
+	found, err := s.find(ctx, s.view, query, want)
+	if err == nil {
+		err = s.srv.o.Store.Sort(s.view.ref.Account, found, by)
+	}
+	return found, err
 }
 
 // orders tells which searches give what is asked for: MIN or MAX alone stop at
@@ -60,45 +81,69 @@ func orders(options []string) []storage.Order {
 // wants tells which ends of the result are asked for, and whether all of it is
 // needed.
 func wants(options []string) (least, greatest, all bool) {
-	least, greatest = slices.Contains(options, "MIN"), slices.Contains(options, "MAX")
-	all = slices.Contains(options, "ALL") || slices.Contains(options, "COUNT") || !least && !greatest
-	return least, greatest, all
+	for _, o := range options {
+		switch o {
+		case "MIN":
+			least = true
+		case "MAX":
+			greatest = true
+		case "ALL", "COUNT", "PARTIAL", "RELEVANCY", "UPDATE":
+			all = true
+		}
+	}
+	return least, greatest, all || !least && !greatest
 }
 
-// find gives the messages that match, ascending, of those the client knows, and
-// the highest modseq among them.
-func (s *session) find(ctx context.Context, q storage.Query, orders []storage.Order) (found []storage.UID, highest storage.ModSeq, err error) {
-	v := s.view
+// find gives the messages that match, ascending, of those that a view has.
+func (s *session) find(ctx context.Context, v *view, q storage.Query, orders []storage.Order) ([]storage.Match, error) {
 	if v.size() == 0 {
-		return nil, 0, nil
+		return nil, nil
 	}
 	// What has arrived since has no sequence number yet.
 	q.UIDs = append(slices.Clone(q.UIDs), v.span())
+	var found []storage.Match
 	for _, o := range orders {
 		for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			if v.seq(row.UID) != 0 {
-				highest = max(highest, row.ModSeq)
-				found = append(found, row.UID)
+				found = append(found, storage.MatchOf(row))
 			}
 		}
 	}
-	return slices.Compact(found), highest, nil
+	return slices.CompactFunc(found, func(a, b storage.Match) bool { return a.UID == b.UID }), nil
 }
 
-// toSave gives what "$" is after a search: RFC 5182 §2.4 has MIN and MAX save
-// what they return, unless ALL or COUNT ask for more.
-func toSave(options []string, found []storage.UID) []storage.UID {
-	least, greatest, all := wants(options)
-	switch {
-	case len(found) == 0 || all:
-		return found
-	case least && greatest:
-		return slices.Compact([]storage.UID{found[0], found[len(found)-1]})
-	case least:
-		return found[:1]
+// toSave gives what "$" is after a search. RFC 5182 §2.4: MIN and MAX save what
+// they return, unless ALL or COUNT ask for more; RFC 9394 §3.2 has PARTIAL do
+// the same.
+func toSave(a wire.SearchArgs, found []storage.Match) []storage.UID {
+	least, greatest, _ := wants(a.Return)
+	all := slices.Contains(a.Return, "ALL") || slices.Contains(a.Return, "COUNT") || !least && !greatest && a.Partial == nil
+	if len(found) == 0 || all {
+		return uidsOf(found)
 	}
-	return found[len(found)-1:]
+	var some []storage.Match
+	if a.Partial != nil {
+		from, to := a.Partial.Of(len(found))
+		some = append(some, found[from:to]...)
+	}
+	if least {
+		some = append(some, found[0])
+	}
+	if greatest {
+		some = append(some, found[len(found)-1])
+	}
+	list := uidsOf(some)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+func uidsOf(list []storage.Match) []storage.UID {
+	uids := make([]storage.UID, len(list))
+	for i := range list {
+		uids[i] = list[i].UID
+	}
+	return uids
 }

@@ -54,8 +54,9 @@ type session struct {
 	watching sync.WaitGroup
 	view     *view // nil: nothing selected
 	saved    []storage.UID
-	rev2     bool // IMAP4rev2 enabled
-	utf8     bool // UTF8=ACCEPT enabled
+	contexts []*searchContext // searches that are kept up to date
+	rev2     bool             // IMAP4rev2 enabled
+	utf8     bool             // UTF8=ACCEPT enabled
 	// condstore: the client is told modseqs; qresync: QRESYNC is enabled, and
 	// with it condstore (RFC 7162).
 	condstore, qresync bool
@@ -284,7 +285,7 @@ func (s *session) deselect() {
 		s.view.close()
 		s.view = nil
 	}
-	s.saved = nil
+	s.saved, s.contexts = nil, nil
 }
 
 // announce tells the client what others have done to the selected mailbox, as
@@ -296,6 +297,7 @@ func (s *session) announce(expunges bool) error {
 		return nil // at the next command again
 	}
 	if !v.changes() {
+		s.updateContexts()
 		v.told = v.modseq
 		return nil
 	}
@@ -308,10 +310,12 @@ func (s *session) announce(expunges bool) error {
 		s.announceName()
 	}
 	if expunges && len(v.expunged) > 0 {
+		s.forgetExpunged()
 		s.announceExpunged()
 	}
 	s.announceAdded()
 	s.announceFlags()
+	s.updateContexts()
 	if !v.changes() {
 		v.told = v.modseq
 	}

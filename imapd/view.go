@@ -36,6 +36,9 @@ type view struct {
 	since    storage.ModSeq // when not zero: every flag change after it, instead of flags
 	renamed  bool
 	deleted  bool
+
+	watched bool    // changes are noted for searches that are kept up to date
+	touched touched // those that were
 }
 
 func newView(ref storage.Ref, snap *storage.Snapshot, readOnly bool) *view {
@@ -114,6 +117,7 @@ func (v *view) note(e storage.Event) {
 		return
 	}
 	v.modseq = max(v.modseq, e.ModSeq)
+	v.touch(e.Rows)
 	switch e.Kind {
 	case storage.EventAdded:
 		for _, r := range e.Rows {
@@ -221,6 +225,7 @@ func (v *view) resync(store *storage.Store) error {
 	clear(v.flags)
 	v.own = nil
 	v.renamed = v.renamed || snap.Mailbox.Name != v.name
+	v.touched = touched{all: v.watched, some: v.watched}
 	v.base, v.modseq = snap.Mailbox.HighestModSeq, snap.Mailbox.HighestModSeq
 	return nil
 }

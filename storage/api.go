@@ -140,6 +140,8 @@ type Row struct {
 	Size         int64
 	Blob         BlobID
 	Thread       uint64 // RFC 8474 THREADID
+	// Relevancy, 1 to 100, is set by a search with fuzzy keys (RFC 6203 §4).
+	Relevancy uint8
 	// Message is set only when asked for; nil when the body can't be read.
 	Message *mail.Message
 

@@ -34,20 +34,21 @@ var ErrLocked = errors.New("store is in use by another process")
 // Store is a mail store in one directory: index.db, and the log in mail/. All
 // methods may be called by any goroutine; Close ends them.
 type Store struct {
-	opts   Options
-	log    *slog.Logger
-	fs     durable.FS
-	dir    string
-	lock   *os.File
-	dbMu   sync.RWMutex // held for writing while db is exchanged
-	db     *bolt.DB
-	packer *packer
-	seg    *segmentLog
-	safe   *syncPoint
-	broken bool // a write transaction panicked: bbolt may wait for itself; stage 2, Open and Close alone
-	feeds  feeds
-	sound  verified
-	damage []string // what Open found in the log
+	opts     Options
+	log      *slog.Logger
+	fs       durable.FS
+	dir      string
+	lock     *os.File
+	dbMu     sync.RWMutex // held for writing while db is exchanged
+	db       *bolt.DB
+	packer   *packer
+	seg      *segmentLog
+	safe     *syncPoint
+	broken   bool // a write transaction panicked: bbolt may wait for itself; stage 2, Open and Close alone
+	feeds    feeds
+	sound    verified
+	sortKeys *sortKeys
+	damage   []string // what Open found in the log
 
 	queue chan *request
 	index chan []*request
@@ -86,7 +87,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]amount{},
 		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}),
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
-	s.feeds, s.sound.set = newFeeds(), map[BlobID]bool{}
+	s.feeds, s.sound.set, s.sortKeys = newFeeds(), map[BlobID]bool{}, newSortKeys(maxSortKeys)
 	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", dir, err)
 	}

@@ -133,7 +133,7 @@ func (r *Reader) args(c *Command) {
 	}
 	if c.UID {
 		switch c.Name {
-		case "FETCH", "STORE", "SEARCH", "COPY", "MOVE", "EXPUNGE":
+		case "FETCH", "STORE", "SEARCH", "COPY", "MOVE", "EXPUNGE", "SORT", "THREAD":
 		default:
 			r.fail("%s has no UID form", c.Name)
 			return
@@ -166,6 +166,10 @@ func (r *Reader) table() map[string]func(*Command) any {
 		"STATUS":         func(*Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
 		"APPEND":         func(*Command) any { return r.appendArgs() },
 		"SEARCH":         func(c *Command) any { return r.search() },
+		"SORT":           func(*Command) any { return r.sort() },
+		"THREAD":         func(*Command) any { return r.thread() },
+		"ESEARCH":        func(*Command) any { return r.multiSearch() },
+		"CANCELUPDATE":   func(*Command) any { return r.cancelUpdate() },
 		"FETCH":          func(c *Command) any { return r.fetch(c.UID) },
 		"STORE":          func(c *Command) any { return r.store(c.UID) },
 		"COPY":           func(c *Command) any { return r.copy(c.UID) },

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -18,16 +19,19 @@ type SearchKey struct {
 	Keys  []SearchKey // AND, OR (two), NOT (one)
 	Set   imap.NumSet // SET, UID
 	Field string      // HEADER
+	Fuzzy bool        // FUZZY stood before it, or before what it is in (RFC 6203 §3)
 	Value string      // HEADER, FROM, TO, CC, BCC, SUBJECT, BODY, TEXT, KEYWORD, UNKEYWORD; UTF-8
 	Date  time.Time   // BEFORE, ON, SINCE, SENTBEFORE, SENTON, SENTSINCE
-	N     int64       // LARGER, SMALLER, MODSEQ
+	N     int64       // LARGER, SMALLER, MODSEQ, YOUNGER, OLDER
 }
 
-// SearchArgs of SEARCH. Return is nil when there was no RETURN; an empty RETURN
-// is ALL (RFC 4731 §3.1).
+// SearchArgs of SEARCH, and of what is built like it. Return is nil when there
+// was no RETURN; an empty RETURN is ALL (RFC 4731 §3.1).
 type SearchArgs struct {
-	Return []string // MIN, MAX, ALL, COUNT, SAVE
-	Key    SearchKey
+	// Return has MIN, MAX, ALL, COUNT, SAVE, PARTIAL, UPDATE, CONTEXT, RELEVANCY.
+	Return  []string
+	Partial *Partial // of PARTIAL
+	Key     SearchKey
 }
 
 // decoder of a SEARCH's strings; nil when they are UTF-8.
@@ -47,21 +51,15 @@ func (r *Reader) charset(name string) *encoding.Decoder {
 
 func (r *Reader) search() (a SearchArgs) {
 	r.need(' ')
-	word := r.searchWord()
+	r.searchFrom(&a, r.searchWord())
+	return a
+}
+
+// searchFrom reads a search from its first word on.
+func (r *Reader) searchFrom(a *SearchArgs, word string) {
 	if word == "RETURN" {
 		r.need(' ')
-		a.Return = []string{}
-		r.list(func() {
-			switch o := r.keyword(); o {
-			case "MIN", "MAX", "ALL", "COUNT", "SAVE":
-				a.Return = append(a.Return, o)
-			default:
-				r.fail("SEARCH return option %q is not known", o)
-			}
-		})
-		if len(a.Return) == 0 {
-			a.Return = []string{"ALL"}
-		}
+		r.searchReturn(a)
 		r.need(' ')
 		word = r.searchWord()
 	}
@@ -71,6 +69,11 @@ func (r *Reader) search() (a SearchArgs) {
 		r.need(' ')
 		word = r.searchWord()
 	}
+	r.searchProgram(a, word, dec)
+}
+
+// searchProgram reads the keys of a search.
+func (r *Reader) searchProgram(a *SearchArgs, word string, dec *encoding.Decoder) {
 	a.Key = SearchKey{Name: "AND"}
 	for r.err == nil {
 		a.Key.Keys = append(a.Key.Keys, r.searchKey(word, dec, 0))
@@ -82,7 +85,9 @@ func (r *Reader) search() (a SearchArgs) {
 		}
 		word = r.searchWord()
 	}
-	return a
+	if slices.Contains(a.Return, "RELEVANCY") && !a.Key.HasFuzzy() {
+		r.fail("RELEVANCY needs a FUZZY search key") // RFC 6203 §4
+	}
 }
 
 // searchWord is the next key's name; empty before a parenthesis or a set.
@@ -140,6 +145,14 @@ func (r *Reader) searchKey(word string, dec *encoding.Decoder, depth int) (k Sea
 		k.N = r.number64()
 	case "MODSEQ":
 		k.N = r.searchModSeq()
+	case "YOUNGER", "OLDER":
+		r.need(' ')
+		if k.N = int64(r.number()); k.N == 0 {
+			r.fail("0 is no interval") // RFC 5032 §4
+		}
+	case "FUZZY":
+		k = sub()
+		k.setFuzzy()
 	default:
 		r.fail("search key %q is not known", word)
 	}

@@ -1,0 +1,175 @@
+package storage
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/klauspost/compress/s2"
+
+	"mailstead/mail"
+)
+
+// maxSortKeys bounds the sort keys in memory, in bytes. A message takes some
+// 300.
+const maxSortKeys = 64 << 20
+
+// maxSortText is how much of a subject or a name is compared, in bytes.
+const maxSortText = 1 << 10
+
+// The texts of a sort key.
+const (
+	textSubject = iota
+	textFrom
+	textTo
+	textCC
+	textDisplayFrom
+	textDisplayTo
+	sortTexts
+)
+
+// sortKey is what SORT and THREAD look at of a message. It is made once, from
+// the packed description, and does not change.
+type sortKey struct {
+	sent    int64 // Unix seconds
+	hasSent bool
+	reply   bool   // the subject says so (RFC 5256 §2.1)
+	text    string // all texts
+	ends    [sortTexts]uint16
+	id      uint64   // hash of the Message-ID, 0 for none
+	parents []uint64 // hashes of what it answers, nearest last
+}
+
+func (k *sortKey) at(n int) string {
+	from := uint16(0)
+	if n > 0 {
+		from = k.ends[n-1]
+	}
+	return k.text[from:k.ends[n]]
+}
+
+func (k *sortKey) cost() int { return 160 + len(k.text) + 8*len(k.parents) }
+
+// blobOf names a body in one account.
+type blobOf struct {
+	account mail.AccountID
+	blob    BlobID
+}
+
+// sortKeys remembers keys of bodies in two generations: when the young one is
+// full it becomes the old one, and what is asked for moves back.
+type sortKeys struct {
+	seed maphash.Seed
+
+	mu         sync.Mutex
+	young, old map[blobOf]*sortKey
+	bytes      int
+	limit      int
+}
+
+func newSortKeys(limit int) *sortKeys {
+	return &sortKeys{seed: maphash.MakeSeed(), young: map[blobOf]*sortKey{}, limit: limit}
+}
+
+// find fills in the keys that are known and gives the places of the others.
+func (c *sortKeys) find(id mail.AccountID, list []Match, keys []*sortKey) (missing []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range list {
+		b := blobOf{id, list[i].Blob}
+		k := c.young[b]
+		if k == nil {
+			if k = c.old[b]; k == nil {
+				missing = append(missing, i)
+				continue
+			}
+			c.addLocked(b, k)
+		}
+		keys[i] = k
+	}
+	return missing
+}
+
+func (c *sortKeys) add(b blobOf, k *sortKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.addLocked(b, k)
+}
+
+func (c *sortKeys) addLocked(b blobOf, k *sortKey) {
+	if c.bytes+k.cost() > c.limit/2 {
+		c.old, c.young, c.bytes = c.young, map[blobOf]*sortKey{}, 0
+	}
+	c.young[b] = k
+	c.bytes += k.cost()
+}
+
+// make reads a row of cold.
+func (c *sortKeys) make(row []byte) *sortKey {
+	if len(row) == 0 || row[0] != coldS2 {
+		return nil
+	}
+	packed, err := s2.Decode(nil, row[1:])
+	if err != nil {
+		return nil
+	}
+	f, err := mail.DecodeSortFields(packed)
+	if err != nil {
+		return nil
+	}
+	k := &sortKey{}
+	k.sent, k.hasSent = f.Sent()
+	base, reply := mail.BaseSubject(f.Subject)
+	k.reply = reply
+	texts := [sortTexts]string{base, f.From.Local, f.To.Local, f.Cc.Local, f.From.Display(), f.To.Display()}
+	b := make([]byte, 0, 128)
+	for i, t := range texts {
+		t = mail.SortForm(t[:min(len(t), maxSortText)])
+		b = append(b, t[:min(len(t), 4*maxSortText)]...)
+		k.ends[i] = uint16(len(b))
+	}
+	k.text = string(b)
+	k.id = c.hash(f.ID())
+	for _, p := range f.Parents() {
+		k.parents = append(k.parents, c.hash(p))
+	}
+	return k
+}
+
+// hash makes an identifier a number: that two of an account share one is as
+// good as impossible, and nobody can bring it about from outside.
+func (c *sortKeys) hash(id string) uint64 {
+	if id == "" {
+		return 0
+	}
+	return max(maphash.String(c.seed, id), 1)
+}
+
+// emptyKey is that of a message that can't be read.
+func emptyKey() *sortKey { return &sortKey{} }
+
+// sortKeysOf gives the key of each message.
+func (s *Store) sortKeysOf(id mail.AccountID, list []Match) ([]*sortKey, error) {
+	keys := make([]*sortKey, len(list))
+	missing := s.sortKeys.find(id, list, keys)
+	for len(missing) > 0 {
+		slice := missing[:min(readSlice, len(missing))]
+		missing = missing[len(slice):]
+		err := s.view(func(x index) error {
+			for _, i := range slice {
+				b := list[i].Blob
+				k := s.sortKeys.make(x.get(bucketCold, wideKey(id, uint64(b))))
+				if k == nil {
+					keys[i] = emptyKey() // not remembered: a repair may bring it back
+					continue
+				}
+				keys[i] = k
+				s.sortKeys.add(blobOf{id, b}, k)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
