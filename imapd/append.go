@@ -83,6 +83,7 @@ func (s *session) appendTarget(a wire.AppendArgs) (storage.Target, reply, error)
 		return storage.Target{}, overQuota(), nil
 	}
 	flags, keywords := storeFlags(a.Flags)
+	flags, keywords = permitted(to.rights, flags, keywords)
 	return storage.Target{
 		Ref:   to.Ref,
 		Flags: flags, Keywords: keywords, InternalDate: a.Date,

@@ -14,6 +14,7 @@ import (
 var (
 	always     = []string{"IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
 	afterLogin = []string{
+		"ACL",
 		"BINARY",
 		"CHILDREN",
 		"COMPRESS=DEFLATE",
@@ -26,6 +27,7 @@ var (
 		"I18NLEVEL=1",
 		"IDLE",
 		"LIST-EXTENDED",
+		"LIST-MYRIGHTS",
 		"LIST-STATUS",
 		"MOVE",
 		"MULTISEARCH",
@@ -35,6 +37,7 @@ var (
 		"QUOTA=RES-MESSAGE",
 		"QUOTA=RES-STORAGE",
 		"QUOTASET",
+		"RIGHTS=kxte",
 		"SEARCHRES",
 		"SORT",
 		"SORT=DISPLAY",
@@ -92,9 +95,10 @@ func (s *session) logout(_ context.Context, _ *wire.Command) (reply, error) {
 	return done(), nil
 }
 
-// namespace is RFC 9051 §6.3.10: one personal namespace.
+// namespace is RFC 9051 §6.3.10: the user's own, and that of other users. What
+// lies there is what they share, so it is theirs and not a third kind.
 func (s *session) namespace(_ context.Context, _ *wire.Command) (reply, error) {
-	s.w.Untagged(`NAMESPACE (("" "/")) NIL NIL`)
+	s.w.Untagged(`NAMESPACE (("" "/")) (("` + sharedPrefix + `" "/")) NIL`)
 	return done(), nil
 }
 

@@ -9,14 +9,15 @@ import (
 
 // copy is RFC 9051 §6.4.7.
 func (s *session) copy(ctx context.Context, c *wire.Command) (reply, error) {
-	set, dst, refusal, err := s.copyArgs(c)
+	set, to, refusal, err := s.copyArgs(c)
 	if err != nil || refusal.kind != "" {
 		return refusal, err
 	}
 	if len(set) == 0 {
 		return reply{kind: kindOK, text: "No messages to copy"}, nil
 	}
-	out, err := s.srv.o.Store.Copy(context.WithoutCancel(ctx), s.view.ref, set, dst)
+	o := storage.TransferOptions{Except: untouchable(to.rights)}
+	out, err := s.srv.o.Store.Transfer(context.WithoutCancel(ctx), s.view.ref, set, to.Ref, o)
 	if err != nil {
 		return s.intoReply("COPY", err), nil
 	}
@@ -32,14 +33,19 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 	if s.view.readOnly {
 		return readOnly(), nil
 	}
-	set, dst, refusal, err := s.copyArgs(c)
+	// It is COPY, STORE \Deleted and EXPUNGE in one (RFC 6851 §3.3).
+	if !s.view.rights.Has(storage.RightTrash | storage.RightExpunge) {
+		return noPermission(), nil
+	}
+	set, to, refusal, err := s.copyArgs(c)
 	if err != nil || refusal.kind != "" {
 		return refusal, err
 	}
 	if len(set) == 0 {
 		return reply{kind: kindOK, text: "No messages to move"}, nil
 	}
-	out, err := s.srv.o.Store.Move(context.WithoutCancel(ctx), s.view.ref, set, dst)
+	o := storage.TransferOptions{Move: true, Except: untouchable(to.rights)}
+	out, err := s.srv.o.Store.Transfer(context.WithoutCancel(ctx), s.view.ref, set, to.Ref, o)
 	if err != nil {
 		return s.intoReply("MOVE", err), nil
 	}
@@ -55,27 +61,27 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 // copyArgs finds the messages and the destination. When a message that the
 // client still counts is gone, nothing is copied (RFC 9051 §6.4.7: all or
 // nothing).
-func (s *session) copyArgs(c *wire.Command) (storage.UIDSet, storage.Ref, reply, error) {
+func (s *session) copyArgs(c *wire.Command) (storage.UIDSet, place, reply, error) {
 	a := c.Args.(wire.CopyArgs)
 	set, err := s.view.resolve(a.Set, s.saved)
 	if err != nil {
-		return nil, storage.Ref{}, reply{}, err
+		return nil, place{}, reply{}, err
 	}
 	to, err := s.locate(a.Mailbox, storage.RightInsert)
 	if err != nil {
-		return nil, storage.Ref{}, s.intoReply(c.Name, err), nil
+		return nil, place{}, s.intoReply(c.Name, err), nil
 	}
 	if !c.UID {
 		if err := s.view.collect(s.srv.o.Store); err != nil {
-			return nil, storage.Ref{}, reply{}, err
+			return nil, place{}, reply{}, err
 		}
 		for uid := range s.view.expunged {
 			if set.Contains(uid) {
-				return nil, storage.Ref{}, expungeIssued(), nil
+				return nil, place{}, expungeIssued(), nil
 			}
 		}
 	}
-	return set, to.Ref, reply{}, nil
+	return set, to, reply{}, nil
 }
 
 // copyUID is the response code of RFC 4315 §3. Both sets are in the order of

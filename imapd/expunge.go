@@ -13,6 +13,9 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 	if v.readOnly {
 		return readOnly(), nil
 	}
+	if !v.rights.Has(storage.RightExpunge) {
+		return noPermission(), nil
+	}
 	var set storage.UIDSet // nil: all
 	if c.UID {
 		var err error

@@ -49,7 +49,7 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{}, err
 	}
 	f := &fetching{s: s, ctx: context.WithoutCancel(ctx), items: a.Items, uid: c.UID, needs: needsOf(a.Items)}
-	f.needs.seen = f.needs.seen && !s.view.readOnly
+	f.needs.seen = f.needs.seen && !s.view.readOnly && s.view.rights.Has(storage.RightSeen)
 	f.since = storage.ModSeq(a.ChangedSince)
 	if f.needs.modseq || f.since != 0 {
 		s.watchModSeqs()

@@ -39,6 +39,7 @@ func FuzzSession(f *testing.F) {
 		"a UID STORE 1,2:* +FLAGS.SILENT (\\Seen $x)\r\nb EXPUNGE\r\nc CLOSE\r\n",
 		"a SEARCH RETURN (SAVE MIN) OR NOT SEEN (SUBJECT x SINCE 1-Jan-2020)\r\nb FETCH $ UID\r\n",
 		"a UID SEARCH CHARSET UTF-8 TEXT {3+}\r\nabc 1:5 UID 2:*\r\n",
+		"a SETACL INBOX bob@example.test +lrsq\r\nb GETACL INBOX\r\nc MYRIGHTS Shared/bob@example.test/INBOX\r\nd LISTRIGHTS INBOX -anyone\r\ne DELETEACL INBOX \"\"\r\nf LIST \"\" Shared/% RETURN (MYRIGHTS)\r\n",
 		"a APPEND INBOX (\\Seen) {3+}\r\nabc\r\nb IDLE\r\nDONE\r\nc LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (% *) RETURN (STATUS (MESSAGES))\r\n",
 		"a ENABLE IMAP4rev2\r\nb CREATE x/y (USE (\\Sent))\r\nc RENAME x z\r\nd DELETE z/y\r\ne LSUB \"\" *\r\n",
 		"a COPY 1:2 Trash\r\nb MOVE 3 Trash\r\nc SELECT Trash\r\nd STATUS INBOX (RECENT)\r\n",

@@ -3,6 +3,7 @@ package imapd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // listing is one LIST response.
 type listing struct {
 	name        string
-	box         storage.Mailbox // zero ID: no mailbox has the name
+	at          place // of no mailbox: no mailbox has the name
 	hasChildren bool
 	subscribed  bool
 	below       bool // CHILDINFO: something below it is subscribed
@@ -31,14 +32,17 @@ func (l listing) attributes(subscribed bool) []string {
 	default:
 		list = append(list, `\HasNoChildren`)
 	}
-	if l.box.ID == 0 {
+	if l.at.box.ID == 0 {
 		list = append(list, `\NonExistent`)
+		if l.hasChildren {
+			list = append(list, `\Noselect`) // for clients that know RFC 3501 only
+		}
 	}
 	if subscribed && l.subscribed {
 		list = append(list, `\Subscribed`)
 	}
-	if l.box.SpecialUse != "" {
-		list = append(list, string(l.box.SpecialUse))
+	if l.at.box.SpecialUse != "" {
+		list = append(list, string(l.at.box.SpecialUse))
 	}
 	return list
 }
@@ -50,18 +54,18 @@ type directory struct {
 }
 
 func (s *session) directory() (directory, error) {
-	boxes, err := s.srv.o.Store.Mailboxes(s.account)
+	names, err := s.srv.o.Store.Subscriptions(s.account)
 	if err != nil {
 		return directory{}, err
 	}
-	names, err := s.srv.o.Store.Subscriptions(s.account)
+	boxes, err := s.places(names)
 	if err != nil {
 		return directory{}, err
 	}
 	return newDirectory(boxes, names), nil
 }
 
-func newDirectory(boxes []storage.Mailbox, subscriptions []string) directory {
+func newDirectory(boxes []place, subscriptions []string) directory {
 	by := map[string]*listing{}
 	entry := func(name string) *listing {
 		if by[name] == nil {
@@ -70,8 +74,8 @@ func newDirectory(boxes []storage.Mailbox, subscriptions []string) directory {
 		return by[name]
 	}
 	for _, b := range boxes {
-		entry(b.Name).box = b
-		for p := parent(b.Name); p != ""; p = parent(p) {
+		entry(b.box.Name).at = b
+		for p := parent(b.box.Name); p != ""; p = parent(p) {
 			entry(p).hasChildren = true
 		}
 	}
@@ -129,22 +133,50 @@ func (s *session) list(_ context.Context, c *wire.Command) (reply, error) {
 			continue
 		}
 		s.writeListing(l, a)
-		if l.box.ID != 0 && a.Return.Status != nil {
-			if err := s.writeStatus(s.own(l.box), a.Return.Status); err != nil {
-				return reply{}, err
-			}
+		if l.at.box.ID == 0 {
+			continue
+		}
+		if err := s.describeListed(l.at, a.Return); err != nil {
+			return reply{}, err
 		}
 	}
 	return done(), nil
 }
 
+// describeListed writes what LIST was asked to tell of a mailbox beside its name.
+// What the user may not know is left out (RFC 5819 §2, RFC 8440 §3.1).
+func (s *session) describeListed(at place, o wire.ListReturn) error {
+	if !o.MyRights && o.Status == nil {
+		return nil
+	}
+	rights, err := s.srv.o.Store.RightsIn(at.Ref, s.account)
+	if errors.Is(err, storage.ErrNoMailbox) {
+		return nil // deleted meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	if o.MyRights && rights&tellsRights != 0 {
+		s.w.ACL("MYRIGHTS", at.box.Name, rights.String())
+	}
+	if o.Status != nil && rights.Has(storage.RightRead) {
+		return s.writeStatus(at, o.Status)
+	}
+	return nil
+}
+
 // wanted tells whether LIST names an entry.
 func wanted(l listing, a wire.ListArgs) bool {
-	if !slices.ContainsFunc(a.Patterns, func(p string) bool { return matches(a.Reference+p, l.name) }) {
+	level := false // "%" has stopped at it
+	if !slices.ContainsFunc(a.Patterns, func(p string) bool {
+		fits := matches(a.Reference+p, l.name)
+		level = level || fits && strings.HasSuffix(p, "%")
+		return fits && (level || l.at.box.ID != 0 || l.subscribed || l.below)
+	}) {
 		return false
 	}
 	o := a.Select
-	if o.SpecialUse && l.box.SpecialUse == "" {
+	if o.SpecialUse && l.at.box.SpecialUse == "" {
 		return false
 	}
 	switch {
@@ -153,8 +185,9 @@ func wanted(l listing, a wire.ListArgs) bool {
 	case o.Subscribed:
 		return l.subscribed
 	}
-	// A level that is no mailbox is named when there are some below it.
-	return l.box.ID != 0 || l.hasChildren
+	// A level that is no mailbox is named where "%" does not tell of those below
+	// it (RFC 9051 §6.3.9, RFC 4314 §4).
+	return l.at.box.ID != 0 || l.hasChildren && level
 }
 
 func (s *session) writeListing(l listing, a wire.ListArgs) {
@@ -164,7 +197,7 @@ func (s *session) writeListing(l listing, a wire.ListArgs) {
 
 // listingOf describes one mailbox outside of LIST.
 func (s *session) listingOf(box storage.Mailbox) listing {
-	return listing{name: box.Name, box: box, subscribed: box.Subscribed, bare: true}
+	return listing{name: box.Name, at: place{box: box}, subscribed: box.Subscribed, bare: true}
 }
 
 // writeList writes a LIST response outside of LIST.
@@ -184,7 +217,7 @@ func (s *session) lsub(_ context.Context, c *wire.Command) (reply, error) {
 			continue
 		}
 		switch {
-		case l.subscribed && l.box.ID != 0:
+		case l.subscribed && l.at.box.ID != 0:
 			s.w.LSub(nil, l.name)
 		case l.subscribed:
 			s.w.LSub([]string{`\Noselect`}, l.name)

@@ -28,10 +28,15 @@ func (s *session) create(ctx context.Context, c *wire.Command) (reply, error) {
 	if name == "INBOX" {
 		return s.replyTo("CREATE", storage.ErrExists), nil
 	}
-	box, err := s.srv.o.Store.CreateMailbox(context.WithoutCancel(ctx), s.account, name, use)
+	owner, rest, err := s.placeFor(name)
 	if err != nil {
 		return reply{}, err
 	}
+	box, err := s.srv.o.Store.CreateMailbox(context.WithoutCancel(ctx), owner, rest, use)
+	if err != nil {
+		return reply{}, err
+	}
+	box.Name = s.nameOf(storage.Ref{Account: owner}, box.Name)
 	if s.rev2 && box.Name != name {
 		l := s.listingOf(box)
 		l.oldName = name
@@ -59,7 +64,7 @@ func (s *session) deleteMailbox(ctx context.Context, c *wire.Command) (reply, er
 	if err != nil {
 		return reply{}, err
 	}
-	if err := s.srv.o.Store.DeleteMailbox(context.WithoutCancel(ctx), at.Account, at.box.Name); err != nil {
+	if err := s.srv.o.Store.DeleteMailbox(context.WithoutCancel(ctx), at.Account, at.name); err != nil {
 		return reply{}, err
 	}
 	if s.view != nil && s.view.ref == at.Ref {
@@ -76,8 +81,14 @@ func (s *session) rename(ctx context.Context, c *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	to := strings.TrimSuffix(a.To, "/")
-	if err := s.srv.o.Store.RenameMailbox(context.WithoutCancel(ctx), from.Account, from.box.Name, to); err != nil {
+	owner, to, err := s.placeFor(strings.TrimSuffix(a.To, "/"))
+	if err != nil {
+		return reply{}, err
+	}
+	if owner != from.Account {
+		return no("CANNOT", "A mailbox can't be given to somebody else"), nil
+	}
+	if err := s.srv.o.Store.RenameMailbox(context.WithoutCancel(ctx), from.Account, from.name, to); err != nil {
 		return reply{}, err
 	}
 	return done(), nil
@@ -95,6 +106,9 @@ func (s *session) unsubscribe(ctx context.Context, c *wire.Command) (reply, erro
 
 func (s *session) setSubscribed(ctx context.Context, c *wire.Command, on bool) (reply, error) {
 	name := c.Args.(wire.SubscribeArgs).Mailbox
+	if owner, rest, ok := s.foreign(name); ok {
+		name = s.nameOf(storage.Ref{Account: owner}, rest)
+	}
 	if err := s.srv.o.Store.Subscribe(context.WithoutCancel(ctx), s.account, name, on); err != nil {
 		return reply{}, err
 	}

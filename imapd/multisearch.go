@@ -158,7 +158,7 @@ func filtered(f wire.MailboxFilter, d directory) iter.Seq2[string, storage.Right
 			if slices.Contains(f.Names, l.name) {
 				need = storage.RightRead
 			}
-			if l.box.ID != 0 && f.Takes(l.name, l.subscribed) && !yield(l.name, need) {
+			if l.at.box.ID != 0 && f.Takes(l.name, l.subscribed) && !yield(l.name, need) {
 				return
 			}
 		}

@@ -40,8 +40,10 @@ func (s *session) open(a wire.SelectArgs, examine bool) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	snap.Mailbox.Name, snap.Mailbox.SpecialUse, snap.Mailbox.Subscribed = at.box.Name, at.box.SpecialUse, at.box.Subscribed
 	v := newView(at.Ref, snap, examine)
-	v.recent = s.srv.recents.selected(at.Ref, snap, !examine)
+	v.permit(at.rights)
+	v.recent = s.srv.recents.selected(at.Ref, snap, !v.readOnly)
 	s.view = v
 	s.condstore = s.condstore || a.CondStore
 	s.describe(snap, a.Mailbox)
@@ -53,6 +55,9 @@ func (s *session) open(a wire.SelectArgs, examine bool) (reply, error) {
 	}
 	if examine {
 		return okCode("READ-ONLY", "EXAMINE completed"), nil
+	}
+	if v.readOnly {
+		return okCode("READ-ONLY", "SELECT completed"), nil
 	}
 	return okCode("READ-WRITE", "SELECT completed"), nil
 }
@@ -91,12 +96,17 @@ func (s *session) writeKeywords() {
 		s.w.Status("*", kindOK, "PERMANENTFLAGS ()", "Nothing can be changed")
 		return
 	}
-	s.w.Status("*", kindOK, "PERMANENTFLAGS ("+flags+` \*)`, "New keywords are possible")
+	flags, fresh := permanentFlags(s.view.rights, s.view.keywords())
+	text := "Other flags can't be changed"
+	if fresh {
+		text = "New keywords are possible"
+	}
+	s.w.Status("*", kindOK, "PERMANENTFLAGS ("+flags+")", text)
 }
 
 // closeMailbox is RFC 9051 §6.4.1.
 func (s *session) closeMailbox(ctx context.Context, _ *wire.Command) (reply, error) {
-	if s.view.readOnly {
+	if s.view.readOnly || !s.view.rights.Has(storage.RightExpunge) {
 		s.deselect()
 		return done(), nil
 	}

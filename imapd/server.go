@@ -40,6 +40,10 @@ var (
 type Authenticator interface {
 	// Login gives the account, or ErrBadCredentials, or ErrThrottled.
 	Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error)
+	// AccountAt finds the account that has an address of its own, AddressOf the
+	// address that an account goes by, empty when it is gone.
+	AccountAt(address string) (mail.AccountID, bool)
+	AddressOf(id mail.AccountID) string
 	// Watch gives a channel that is closed when the account's sessions must
 	// end, and a function to call when the session has ended.
 	Watch(id mail.AccountID) (<-chan struct{}, func())

@@ -174,6 +174,9 @@ func (s *session) execute(ctx context.Context, c *wire.Command) error {
 		s.notUnderstood(c.Tag, wrongState())
 		return nil
 	}
+	if s.view != nil && (row.states == selected || !row.quiet) && !s.stillAllowed() {
+		return nil
+	}
 	answer, err := row.run(s, ctx, c)
 	if f, ok := errors.AsType[fatal](err); ok {
 		return f
@@ -296,6 +299,9 @@ func (s *session) announce(expunges bool) error {
 		s.log.Error("changes not read", logkey.Err, err)
 		return nil // at the next command again
 	}
+	if !s.stillAllowed() {
+		return nil
+	}
 	if !v.changes() {
 		s.updateContexts()
 		v.told = v.modseq
@@ -337,13 +343,18 @@ func (s *session) announceName() {
 	v := s.view
 	v.renamed = false
 	box, err := s.srv.o.Store.MailboxByID(v.ref)
-	if err != nil || box.Name == v.name {
+	if err != nil || s.nameOf(v.ref, box.Name) == v.name {
 		return // if it is gone, the feed will say so
 	}
+	names, err := s.srv.o.Store.Subscriptions(s.account)
+	if err != nil {
+		return // the same: it is the account that is gone
+	}
 	old := v.name
-	v.name = box.Name
+	at := s.seen(place{v.ref, box, box.Name, v.rights}, names)
+	v.name = at.box.Name
 	if s.rev2 {
-		l := s.listingOf(box)
+		l := s.listingOf(at.box)
 		l.oldName = old
 		s.writeList(l)
 	}

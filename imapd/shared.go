@@ -1,13 +1,27 @@
 package imapd
 
 import (
+	"errors"
+	"slices"
+	"strings"
+
+	"mailstead/mail"
 	"mailstead/storage"
+)
+
+// Mailboxes of others that a user has rights in are named
+// Shared/ADDRESS-OF-THE-OWNER/name: the namespace of other users' mailboxes (RFC
+// 2342 §5, RFC 9051 §6.3.10).
+const (
+	sharedLevel  = "Shared"
+	sharedPrefix = sharedLevel + "/"
 )
 
 // place is a mailbox as the user of a session may use it.
 type place struct {
 	storage.Ref
 	box    storage.Mailbox // its Name is the one this user knows it by
+	name   string          // the one its owner knows it by
 	rights storage.Rights
 }
 
@@ -17,30 +31,132 @@ type place struct {
 // not. Errors: storage.ErrNoMailbox, also for a mailbox that the user must not
 // know of; errNoPermission.
 func (s *session) locate(name string, need storage.Rights) (place, error) {
-	clean, err := storage.CleanName(name)
-	if err != nil {
-		return place{}, storage.ErrNoMailbox
-	}
-	box, err := s.srv.o.Store.Mailbox(s.account, clean)
+	p, err := s.look(name)
 	if err != nil {
 		return place{}, err
 	}
-	return s.own(box).permit(need)
-}
-
-// own is a mailbox of the user's own account.
-func (s *session) own(box storage.Mailbox) place {
-	return place{Ref: storage.Ref{Account: s.account, Mailbox: box.ID}, box: box, rights: storage.AllRights}
-}
-
-// permit refuses a command that needs more than the user may do. RFC 4314 §6:
-// of a mailbox that the user can't list not even that it exists is told.
-func (p place) permit(need storage.Rights) (place, error) {
 	switch {
 	case p.rights.Has(need):
 		return p, nil
 	case !p.rights.Has(storage.RightLookup):
+		// RFC 4314 §6: of a mailbox that the user can't list not even that it
+		// exists is told.
 		return place{}, storage.ErrNoMailbox
 	}
 	return place{}, errNoPermission
+}
+
+// look is locate without asking for rights. The user's own mailbox comes before
+// one of somebody else, if an old one should have such a name.
+func (s *session) look(name string) (place, error) {
+	if clean, err := storage.CleanName(name); err == nil {
+		p, err := s.lookIn(s.account, clean)
+		if !errors.Is(err, storage.ErrNoMailbox) {
+			return p, err
+		}
+	}
+	owner, rest, ok := s.foreign(name)
+	if !ok {
+		return place{}, storage.ErrNoMailbox
+	}
+	p, err := s.lookIn(owner, rest)
+	if err != nil {
+		return place{}, err
+	}
+	names, err := s.srv.o.Store.Subscriptions(s.account)
+	if err != nil {
+		return place{}, err
+	}
+	return s.seen(p, names), nil
+}
+
+func (s *session) lookIn(owner mail.AccountID, name string) (place, error) {
+	box, rights, err := s.srv.o.Store.MailboxFor(s.account, owner, name)
+	if err != nil {
+		return place{}, err
+	}
+	return place{storage.Ref{Account: owner, Mailbox: box.ID}, box, box.Name, rights}, nil
+}
+
+// foreign takes the name of somebody else's mailbox apart; the mailbox need not
+// exist, but the owner does.
+func (s *session) foreign(name string) (owner mail.AccountID, rest string, ok bool) {
+	name, ok = strings.CutPrefix(name, sharedPrefix)
+	if !ok {
+		return 0, "", false
+	}
+	address, rest, ok := strings.Cut(name, "/")
+	if !ok {
+		return 0, "", false
+	}
+	owner, ok = s.srv.o.Authenticator.AccountAt(address)
+	if !ok || owner == s.account {
+		return 0, "", false
+	}
+	rest, err := storage.CleanName(rest)
+	return owner, rest, err == nil
+}
+
+// seen turns what an owner calls a mailbox into what this user does. Its use is
+// its owner's: nobody's client shall put its own sent mail there (RFC 6154 §2).
+func (s *session) seen(p place, subscribed []string) place {
+	if p.Account == s.account {
+		return p
+	}
+	p.box.Name = s.nameOf(p.Ref, p.name)
+	p.box.SpecialUse = ""
+	p.box.Subscribed = slices.Contains(subscribed, p.box.Name)
+	return p
+}
+
+// nameOf is what the user calls a mailbox that its owner calls name.
+func (s *session) nameOf(ref storage.Ref, name string) string {
+	if ref.Account == s.account {
+		return name
+	}
+	return sharedPrefix + s.srv.o.Authenticator.AddressOf(ref.Account) + "/" + name
+}
+
+// placeFor finds where a mailbox that is to be made goes. RFC 4314 §4: it needs
+// k on the nearest mailbox above it; at the top of an account only the owner can
+// make one.
+func (s *session) placeFor(name string) (owner mail.AccountID, rest string, err error) {
+	owner, rest = s.account, name
+	if name == sharedLevel || strings.HasPrefix(name, sharedPrefix) {
+		var ok bool
+		if owner, rest, ok = s.foreign(name); !ok {
+			return 0, "", errNoPermission
+		}
+	}
+	rights, err := s.srv.o.Store.RightsAbove(s.account, owner, rest)
+	switch {
+	case errors.Is(err, storage.ErrNoMailbox) && owner == s.account:
+		return owner, rest, nil
+	case errors.Is(err, storage.ErrNoMailbox), err == nil && !rights.Has(storage.RightCreate):
+		return 0, "", errNoPermission
+	}
+	return owner, rest, err
+}
+
+// places lists the mailboxes that the user can list: the user's own, and those
+// of others with l.
+func (s *session) places(subscribed []string) ([]place, error) {
+	boxes, err := s.srv.o.Store.Mailboxes(s.account)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]place, 0, len(boxes))
+	for _, b := range boxes {
+		list = append(list, place{Ref: storage.Ref{Account: s.account, Mailbox: b.ID}, box: b, name: b.Name})
+	}
+	shared, err := s.srv.o.Store.SharedWith(s.account)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range shared {
+		if m.Rights.Has(storage.RightLookup) && s.srv.o.Authenticator.AddressOf(m.Account) != "" {
+			list = append(list, s.seen(place{m.Ref, m.Mailbox, m.Mailbox.Name, m.Rights}, subscribed))
+		}
+	}
+	return list, nil
 }

@@ -21,7 +21,10 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 		return done(), err
 	}
 	flags, keywords := storeFlags(a.Flags)
-	change := storage.FlagChange{Op: flagOp(a.Op), Flags: flags, Keywords: keywords}
+	if !mayStore(v.rights, flags, keywords) {
+		return noPermission(), nil
+	}
+	change := storage.FlagChange{Op: flagOp(a.Op), Flags: flags, Keywords: keywords, Except: untouchable(v.rights)}
 	if a.UnchangedSince != nil {
 		s.watchModSeqs()
 		change.UnchangedSince = (*storage.ModSeq)(a.UnchangedSince)

@@ -59,6 +59,20 @@ func (l *logins) Login(_ context.Context, user, pass string, _ netip.Addr) (mail
 	return 0, ErrBadCredentials
 }
 
+func (l *logins) AccountAt(address string) (mail.AccountID, bool) {
+	switch strings.ToLower(address) {
+	case "alice@example.test":
+		return alice, true
+	case "bob@example.test":
+		return bob, true
+	}
+	return 0, false
+}
+
+func (l *logins) AddressOf(id mail.AccountID) string {
+	return map[mail.AccountID]string{alice: "alice@example.test", bob: "bob@example.test"}[id]
+}
+
 func (l *logins) Watch(id mail.AccountID) (<-chan struct{}, func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -17,7 +17,9 @@ const maxPendingFlags = 1000
 type view struct {
 	ref      storage.Ref
 	name     string
-	readOnly bool
+	examined bool // EXAMINE
+	readOnly bool // examined, or the user has no right to change anything
+	rights   storage.Rights
 
 	uids   storage.UIDList // as the client knows them
 	recent storage.UIDList // those that are \Recent in this session
@@ -37,13 +39,14 @@ type view struct {
 	renamed  bool
 	deleted  bool
 
-	watched bool    // changes are noted for searches that are kept up to date
-	touched touched // those that were
+	watched       bool    // changes are noted for searches that are kept up to date
+	touched       touched // those that were
+	rightsChanged bool    // the rights must be asked for again
 }
 
-func newView(ref storage.Ref, snap *storage.Snapshot, readOnly bool) *view {
+func newView(ref storage.Ref, snap *storage.Snapshot, examined bool) *view {
 	v := &view{
-		ref: ref, name: snap.Mailbox.Name, readOnly: readOnly,
+		ref: ref, name: snap.Mailbox.Name, examined: examined, readOnly: examined, rights: storage.AllRights,
 		uids: snap.UIDs, feed: snap.Feed, known: map[string]bool{},
 		base: snap.Mailbox.HighestModSeq, modseq: snap.Mailbox.HighestModSeq, told: snap.Mailbox.HighestModSeq,
 		expunged: map[storage.UID]bool{}, flags: map[storage.UID]storage.Row{},
@@ -111,6 +114,9 @@ func (v *view) note(e storage.Event) {
 		return
 	case storage.EventRenamed:
 		v.renamed = true
+		return
+	case storage.EventRights:
+		v.rightsChanged = true
 		return
 	}
 	if e.ModSeq <= v.base {
@@ -226,6 +232,7 @@ func (v *view) resync(store *storage.Store) error {
 	v.own = nil
 	v.renamed = v.renamed || snap.Mailbox.Name != v.name
 	v.touched = touched{all: v.watched, some: v.watched}
+	v.rightsChanged = true
 	v.base, v.modseq = snap.Mailbox.HighestModSeq, snap.Mailbox.HighestModSeq
 	return nil
 }

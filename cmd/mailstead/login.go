@@ -60,6 +60,25 @@ func (l imapLogin) Login(ctx context.Context, user, password string, from netip.
 	return a.ID, err
 }
 
+// AccountAt implements imapd.Authenticator.
+func (l imapLogin) AccountAt(address string) (mail.AccountID, bool) {
+	addr, err := mail.ParseAddress(address)
+	if err != nil {
+		return 0, false
+	}
+	a, err := l.db.Account(addr)
+	return a.ID, err == nil
+}
+
+// AddressOf implements imapd.Authenticator.
+func (l imapLogin) AddressOf(id mail.AccountID) string {
+	a, err := l.db.AccountByID(id)
+	if err != nil {
+		return ""
+	}
+	return a.Address.String()
+}
+
 // Watch implements imapd.Authenticator.
 func (l imapLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
 

@@ -59,6 +59,7 @@ type (
 	// ListReturn are LIST's return options; Status is nil when not asked for.
 	ListReturn struct {
 		Subscribed, Children, SpecialUse bool
+		MyRights                         bool // RFC 8440
 		Status                           []string
 	}
 	// AppendArgs of APPEND. The message follows: Literal or SkipLiteral.
@@ -163,6 +164,11 @@ func (r *Reader) table() map[string]func(*Command) any {
 		"UNSUBSCRIBE":    func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
 		"LIST":           func(*Command) any { return r.listArgs() },
 		"LSUB":           func(*Command) any { return ListArgs{Reference: r.arg(r.mailbox), Patterns: []string{r.arg(r.pattern)}} },
+		"SETACL":         func(*Command) any { return SetACLArgs{r.arg(r.mailbox), r.arg(r.astring), r.arg(r.astring)} },
+		"DELETEACL":      func(*Command) any { return IdentifierArgs{r.arg(r.mailbox), r.arg(r.astring)} },
+		"LISTRIGHTS":     func(*Command) any { return IdentifierArgs{r.arg(r.mailbox), r.arg(r.astring)} },
+		"GETACL":         func(*Command) any { return ACLArgs{r.arg(r.mailbox)} },
+		"MYRIGHTS":       func(*Command) any { return ACLArgs{r.arg(r.mailbox)} },
 		"STATUS":         func(*Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
 		"APPEND":         func(*Command) any { return r.appendArgs() },
 		"SEARCH":         func(c *Command) any { return r.search() },
@@ -310,6 +316,8 @@ func (r *Reader) listReturn(o *ListReturn) {
 			o.Children = true
 		case "SPECIAL-USE":
 			o.SpecialUse = true
+		case "MYRIGHTS":
+			o.MyRights = true
 		case "STATUS":
 			o.Status = r.statusItems()
 		default:
