@@ -23,6 +23,7 @@ type Space struct {
 	Checkpoint  time.Time `json:"checkpoint,omitzero"` // when the newest was written
 	Expunged    int64     `json:"expunged"`            // messages that can be brought back
 	ExpungedIn  int64     `json:"expunged_bytes"`      // bytes of these
+	Text        int64     `json:"text_index"`          // bytes of the index that searches use
 }
 
 // CompactQuery says how to compact.
@@ -55,7 +56,7 @@ func (s *Service) addStore(add func(string, http.HandlerFunc)) {
 func (s *Service) Space(context.Context, struct{}) (Space, error) {
 	sp, err := s.o.Store.Space()
 	return Space{Segments: sp.Segments, Log: sp.Bytes, Dead: sp.Dead(), Reclaimable: sp.Worth, BigFiles: sp.BigFiles, BigBytes: sp.BigBytes, Index: sp.Index, IndexFree: sp.IndexFree,
-		Checkpoints: sp.Checkpoints, Checkpoint: sp.Checkpoint, Expunged: sp.Kept, ExpungedIn: sp.KeptBytes}, err
+		Checkpoints: sp.Checkpoints, Checkpoint: sp.Checkpoint, Expunged: sp.Kept, ExpungedIn: sp.KeptBytes, Text: sp.Text}, err
 }
 
 // compact gives dead space back to the disk.

@@ -70,6 +70,12 @@ type Options struct {
 	// Progress is called now and then while Open reads the log or a checkpoint;
 	// may be nil.
 	Progress func(Progress)
+	// SearchIndex keeps an index of what messages say, in the directory text, so
+	// that searches need not read them. Without it what there is stays, unused.
+	SearchIndex bool
+	// SearchBatch is how many new messages of an account are indexed at once; 0
+	// means 256.
+	SearchBatch int
 	// FS is the file system; nil means the real one.
 	FS durable.FS
 }

@@ -90,6 +90,9 @@ func (s *Store) CreateAccount(ctx context.Context, id mail.AccountID, name strin
 // RemoveAccount removes an account with all its mail. ErrNoAccount.
 func (s *Store) RemoveAccount(ctx context.Context, id mail.AccountID) error {
 	_, err := s.change(ctx, record{kind: kindRemoveAccount, account: id})
+	if err == nil {
+		s.text.remove(id)
+	}
 	return err
 }
 

@@ -51,6 +51,7 @@ func (fs *feeds) open(ref Ref, limit int) *Feed {
 func (s *Store) publish(r *request) {
 	for i := range r.out {
 		s.feeds.publish(r.out[i].events)
+		s.text.arrived(r.out[i].events)
 		if rec := &r.items[i].rec; rec.kind == kindReserve {
 			s.feeds.forget(Ref{rec.account, rec.mailbox})
 		}

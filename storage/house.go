@@ -23,7 +23,7 @@ func be32(k []byte) uint32 { return binary.BigEndian.Uint32(k) }
 
 // keepHouse gives up what was expunged long ago, compacts what is half dead
 // and writes checkpoints, now and then.
-func (s *Store) keepHouse() {
+func (s *Store) keepHouse(ctx context.Context) {
 	every := s.opts.Housekeeping
 	if every == 0 {
 		every = houseEvery
@@ -31,15 +31,6 @@ func (s *Store) keepHouse() {
 	if every < 0 {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	t := time.NewTicker(every)
 	defer t.Stop()
 	for first := true; ; first = false {
@@ -54,6 +45,20 @@ func (s *Store) keepHouse() {
 			return
 		}
 	}
+}
+
+// whileOpen runs f with a context that ends when the store closes.
+func (s *Store) whileOpen(f func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	f(ctx)
 }
 
 // house is one round of it. After a log was found damaged it begins with a

@@ -87,6 +87,7 @@ func (s *Store) openIndex() error {
 
 // makeIndex makes a new index; the log, or a checkpoint of it, fills it.
 func (s *Store) makeIndex(path string, exists bool) error {
+	s.anew = true
 	if err := s.safe.meta.Truncate(0); err != nil {
 		return fmt.Errorf("make index: %w", err)
 	}

@@ -16,11 +16,22 @@ import (
 // the description, the text index, and the body only of what is still left. A
 // body that can't be read matches nothing.
 func (s *Store) Search(ctx context.Context, ref Ref, q Query, o Order) iter.Seq2[Row, error] {
+	return s.search(ctx, ref, q, o, s.opts.SearchIndex)
+}
+
+// search is Search with the text index or without.
+func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed bool) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		set := q.bounds()
 		if len(set) == 0 {
 			return
 		}
+		var ask *textAsk
+		if indexed {
+			ask = s.text.ask(ref, &q, set)
+			defer ask.close()
+		}
+		set = ask.narrow(&q, set)
 		opts := ReadOptions{}
 		if q.ModSeq > 0 {
 			opts.ChangedSince = q.ModSeq - 1
@@ -35,7 +46,7 @@ func (s *Store) Search(ctx context.Context, ref Ref, q Query, o Order) iter.Seq2
 				yield(Row{}, err)
 				return
 			}
-			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now}
+			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now, ask: ask}
 			if !m.matches(&q) {
 				continue
 			}
@@ -72,6 +83,7 @@ type candidate struct {
 	account mail.AccountID
 	row     Row
 	now     time.Time
+	ask     *textAsk
 
 	described bool
 	msg       *mail.Message

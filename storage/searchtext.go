@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"slices"
 	"strings"
 
 	"mailstead/mail"
@@ -10,17 +9,24 @@ import (
 // The part of a search that looks into what a message says.
 
 func (c *candidate) texts(q *Query) bool {
-	for _, h := range q.Header {
-		if !c.hasHeader(h) {
+	for i, k := range q.conds() {
+		switch c.ask.says(k, c.row.Blob) {
+		case no:
+			return false
+		case yes:
+			continue
+		}
+		switch {
+		case k.kind == inField:
+			if !c.hasHeader(q.Header[i]) {
+				return false
+			}
+		case k.kind == inText && strings.Contains(c.wholeHeader(), k.value):
+		case !strings.Contains(c.body(), k.value):
 			return false
 		}
 	}
-	for _, t := range q.Text {
-		if t = mail.FoldCase(t); !strings.Contains(c.wholeHeader(), t) && !strings.Contains(c.body(), t) {
-			return false
-		}
-	}
-	return !slices.ContainsFunc(q.Body, func(b string) bool { return !strings.Contains(c.body(), mail.FoldCase(b)) })
+	return true
 }
 
 func (c *candidate) hasHeader(h HeaderMatch) bool {

@@ -24,6 +24,8 @@ type Space struct {
 	Checkpoint time.Time
 	Kept       int64 // messages that are expunged and can be brought back
 	KeptBytes  int64 // of these
+	Text       int64 // of the text index
+	TextPieces int   // its files
 }
 
 // Dead is what Compact could give back of the log at most.
@@ -56,6 +58,7 @@ func (s *Store) Space() (sp Space, err error) {
 		return sp, fmt.Errorf("measure store: %w", err)
 	}
 	sp.Index, sp.IndexFree = s.indexSize()
+	sp.TextPieces, sp.Text = s.text.measure()
 	return sp, s.measureFiles(&sp)
 }
 

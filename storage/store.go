@@ -49,6 +49,8 @@ type Store struct {
 	sound    verified
 	sortKeys *sortKeys
 	damage   []string // what Open found in the log
+	text     *textIndex
+	anew     bool // the index was made anew
 
 	queue chan *request
 	index chan []*request
@@ -88,6 +90,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}),
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
 	s.feeds, s.sound.set, s.sortKeys = newFeeds(), map[BlobID]bool{}, newSortKeys(maxSortKeys)
+	s.text = newTextIndex(s)
 	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", dir, err)
 	}
@@ -123,9 +126,15 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	if err := s.fs.SyncDir(dir); err != nil {
 		return nil, err
 	}
+	if err := s.text.begin(s.anew || opts.Restored || len(s.damage) > 0); err != nil {
+		return nil, err
+	}
 	s.wg.Go(s.writeLog)
 	s.wg.Go(s.writeIndex)
-	s.care.Go(s.keepHouse)
+	s.care.Go(func() { s.whileOpen(s.keepHouse) })
+	if s.opts.SearchIndex {
+		s.care.Go(func() { s.whileOpen(s.text.keep) })
+	}
 	return s, nil
 }
 
@@ -185,6 +194,7 @@ func (s *Store) Close() error {
 
 func (s *Store) closeFiles() error {
 	var errs []error
+	s.text.close()
 	errs = append(errs, s.seg.close())
 	if s.safe != nil {
 		errs = append(errs, s.safe.close(s))

@@ -97,3 +97,13 @@ func (s UIDSet) and(t UIDSet) (out UIDSet) {
 	}
 	return out
 }
+
+// few tells whether the set has n UIDs at most.
+func (s UIDSet) few(n int) bool {
+	for _, r := range s {
+		if n -= int(r.Last-r.First) + 1; n < 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -57,7 +57,7 @@ func tellSpace(w *tabwriter.Writer, sp admin.Space) {
 	if sp.BigFiles > 0 {
 		fmt.Fprintf(w, "big messages\t%s in %s\n", bytesText(sp.BigBytes), count(int64(sp.BigFiles), "file"))
 	}
-	fmt.Fprintf(w, "index\t%s, %s of it free\nexpunged, kept\t%s, %s\ncheckpoint\t%s\n", bytesText(sp.Index), bytesText(sp.IndexFree), count(sp.Expunged, "message"), bytesText(sp.ExpungedIn),
+	fmt.Fprintf(w, "index\t%s, %s of it free\nsearch index\t%s\nexpunged, kept\t%s, %s\ncheckpoint\t%s\n", bytesText(sp.Index), bytesText(sp.IndexFree), bytesText(sp.Text), count(sp.Expunged, "message"), bytesText(sp.ExpungedIn),
 		ageText(sp.Checkpoint))
 }
 

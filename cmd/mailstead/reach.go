@@ -93,6 +93,7 @@ func (r reach) openFiles(conf *config.Config, adjust func(*storage.Options)) (*a
 		return nil, nil, muted(err, accounts.ErrLocked)
 	}
 	o := storageOptions(conf, db, nil)
+	o.SearchIndex = false // the server makes it; what it has made stays
 	adjust(&o)
 	store, err := storage.Open(dir, o)
 	if err != nil {

@@ -72,6 +72,11 @@ func open(c *config.Config, log *slog.Logger, level *slog.LevelVar) (_ *suite, e
 	if u.store, err = storage.Open(c.DataDir, storageOptions(c, u.accounts, log)); err != nil {
 		return nil, errors.Join(err, u.accounts.Close())
 	}
+	if !c.Storage.SearchIndex {
+		if err := u.store.DropText(); err != nil {
+			return nil, errors.Join(err, u.store.Close(), u.accounts.Close())
+		}
+	}
 	u.service = admin.New(admin.Options{Accounts: u.accounts, Store: u.store, DataDir: c.DataDir, DefaultQuota: int64(c.Accounts.DefaultQuota), Version: version(),
 		Listening: u.listening, Logger: log})
 	u.admin = admin.NewServer(u.service)
@@ -84,7 +89,7 @@ func storageOptions(c *config.Config, db *accounts.DB, log *slog.Logger) storage
 		bytes, messages := db.Limits(id)
 		return storage.Limits{Bytes: bytes, Messages: messages}
 	}, MinFree: int64(c.Storage.MinFree), SegmentSize: int64(c.Storage.SegmentSize),
-		KeepExpunged: time.Duration(c.Storage.KeepExpunged), Compress: c.Storage.Compression == "zstd"}
+		KeepExpunged: time.Duration(c.Storage.KeepExpunged), Compress: c.Storage.Compression == "zstd", SearchIndex: c.Storage.SearchIndex}
 	if o.MinFree == 0 {
 		o.MinFree = -1
 	}

@@ -24,6 +24,7 @@ var rows = map[string]int{
 	"internal/durable":              0,
 	"internal/inflate":              0,
 	"internal/spool":                1,
+	"textindex":                     1,
 	"internal/logkey":               0,
 }
 

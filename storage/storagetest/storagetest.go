@@ -21,6 +21,7 @@ func Open(t testing.TB, opts storage.Options) *storage.Store {
 // itself after Verify.
 func OpenDir(t testing.TB, dir string, opts storage.Options) *storage.Store {
 	t.Helper()
+	opts.SearchIndex, opts.SearchBatch = true, 8
 	s, err := storage.Open(dir, opts)
 	if err != nil {
 		t.Fatal(err)

@@ -106,6 +106,7 @@ type Storage struct {
 	SegmentSize  Size     `toml:"segment_size"`  // of a file in mail/
 	KeepExpunged Duration `toml:"keep_expunged"` // for undelete, 0: not at all
 	Compression  string   `toml:"compression"`   // of messages stored from now on: none, zstd
+	SearchIndex  bool     `toml:"search_index"`  // of what messages say
 }
 
 // SocketName is the control socket's name in DataDir.
@@ -128,7 +129,7 @@ func Default() Config {
 		POP3: POP3{Listen: []string{":110"}, ListenTLS: []string{":995"}, Connections: Connections{1000, 50},
 			IdleTimeout: Duration(10 * time.Minute)},
 		Accounts: Accounts{DetailSeparator: "+"},
-		Storage:  Storage{MinFree: 64 << 20, SegmentSize: 128 << 20, KeepExpunged: Duration(14 * day), Compression: "none"},
+		Storage:  Storage{MinFree: 64 << 20, SegmentSize: 128 << 20, KeepExpunged: Duration(14 * day), Compression: "none", SearchIndex: true},
 	}
 }
 
