@@ -37,7 +37,7 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 			opts.ChangedSince = q.ModSeq - 1
 		}
 		var last Row
-		now := time.Now()
+		now, strs := time.Now(), map[*Query][]textCond{}
 		for r, err := range s.Rows(ref, set, opts) {
 			if err == nil {
 				err = ctx.Err()
@@ -46,7 +46,7 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 				yield(Row{}, err)
 				return
 			}
-			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now, ask: ask}
+			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now, ask: ask, conds: strs}
 			if !m.matches(&q) {
 				continue
 			}
@@ -84,6 +84,7 @@ type candidate struct {
 	row     Row
 	now     time.Time
 	ask     *textAsk
+	conds   map[*Query][]textCond // folded once for the whole search
 
 	described bool
 	msg       *mail.Message
@@ -95,8 +96,26 @@ type candidate struct {
 // matches decides by what costs least first.
 func (c *candidate) matches(q *Query) bool {
 	return c.cheap(q) && c.sent(q) && c.texts(q) &&
-		!slices.ContainsFunc(q.Not, func(n Query) bool { return c.matches(&n) }) &&
-		!slices.ContainsFunc(q.Or, func(or [2]Query) bool { return !c.matches(&or[0]) && !c.matches(&or[1]) })
+		!c.any(q.Not) && !c.none(q.Or)
+}
+
+func (c *candidate) any(not []Query) bool {
+	for i := range not {
+		if c.matches(&not[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// none tells whether both sides of one of the pairs fail.
+func (c *candidate) none(or [][2]Query) bool {
+	for i := range or {
+		if !c.matches(&or[i][0]) && !c.matches(&or[i][1]) {
+			return true
+		}
+	}
+	return false
 }
 
 // cheap asks what the small row tells, of everything that must hold: what is

@@ -9,7 +9,15 @@ import (
 // The part of a search that looks into what a message says.
 
 func (c *candidate) texts(q *Query) bool {
-	for i, k := range q.conds() {
+	if len(q.Header)+len(q.Text)+len(q.Body) == 0 {
+		return true
+	}
+	list, ok := c.conds[q]
+	if !ok {
+		list = q.conds()
+		c.conds[q] = list
+	}
+	for _, k := range list {
 		switch c.ask.says(k, c.row.Blob) {
 		case no:
 			return false
@@ -18,7 +26,7 @@ func (c *candidate) texts(q *Query) bool {
 		}
 		switch {
 		case k.kind == inField:
-			if !c.hasHeader(q.Header[i]) {
+			if !c.hasHeader(k) {
 				return false
 			}
 		case k.kind == inText && strings.Contains(c.wholeHeader(), k.value):
@@ -29,18 +37,17 @@ func (c *candidate) texts(q *Query) bool {
 	return true
 }
 
-func (c *candidate) hasHeader(h HeaderMatch) bool {
+func (c *candidate) hasHeader(k textCond) bool {
 	m := c.message()
 	if m == nil {
 		return false
 	}
-	want := mail.FoldCase(h.Value)
 	fields := m.Fields
-	if !m.FieldsComplete || !mail.CachedField(h.Field) {
+	if !m.FieldsComplete || !mail.CachedField(k.field) {
 		fields = c.rawHeader()
 	}
-	for v := range fieldTexts(fields, h.Field) {
-		if strings.Contains(v, want) {
+	for v := range fieldTexts(fields, k.field) {
+		if strings.Contains(v, k.value) {
 			return true
 		}
 	}

@@ -123,20 +123,24 @@ func (t *textIndex) round(ctx context.Context, least int, gently bool) error {
 	}
 	t.mu.Unlock()
 	slices.Sort(ids)
+	var errs []error
 	for _, id := range ids {
 		w := textWork{t: t, ctx: ctx, id: id, least: least, gently: gently, since: time.Now()}
 		left, err := w.index()
 		if err != nil {
-			t.note(id, textFew) // again, at the next tick
-			return fmt.Errorf("text index of account %d: %w", id, err)
+			errs = append(errs, fmt.Errorf("account %d: %w", id, err))
+			left = textFew // tried again at the next tick
 		}
 		if left > 0 {
 			t.mu.Lock()
 			t.added[id] += left
 			t.mu.Unlock()
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // textWork is one account's turn.
