@@ -1,5 +1,5 @@
 # check is what must be green before every commit.
-.PHONY: check test fuzz bench compare crash interop build
+.PHONY: check test fuzz bench compare crash interop thunderbird build
 
 build:
 	go build -o bin/mailstead ./cmd/mailstead
@@ -41,3 +41,10 @@ fault:
 
 interop:
 	.ci/run
+
+# thunderbird lets Debian's Thunderbird use the server; it needs thunderbird,
+# xvfb and libnss3-tools. Pictures of its window are left in SHOTS.
+SHOTS ?= $(CURDIR)/bin/thunderbird
+thunderbird:
+	mkdir -p $(SHOTS)
+	MAILSTEAD_THUNDERBIRD=1 MAILSTEAD_INTEROP=1 MAILSTEAD_SCREENSHOTS=$(SHOTS) go test ./interop -run Thunderbird -count=1 -v

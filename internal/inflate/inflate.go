@@ -112,16 +112,18 @@ func (z *Reader) fill() {
 }
 
 // Rest ends the decoding where the peer has ended its stream: after the last
-// block, or after the empty block of a flush, as far as that has been received.
-// It gives the bytes behind it that were read already. The error is ErrCorrupt
-// when the stream goes on with something else.
+// block, or after the empty block of a flush, which it waits for. It gives the
+// bytes behind it that were read already. The error is ErrCorrupt when the
+// stream goes on with something else, or that of reading.
 func (z *Reader) Rest() ([]byte, error) {
 	var one [1]byte
 	for z.state != atEnd && !z.flushed() {
 		n, err := z.step(one[:])
 		switch {
 		case err == errMore:
-			return nil, nil
+			if z.fill(); z.err != nil {
+				return nil, z.err
+			}
 		case err != nil:
 			return nil, err
 		case n > 0:

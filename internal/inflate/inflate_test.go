@@ -139,6 +139,14 @@ func TestRest(t *testing.T) {
 			t.Errorf("%s: read after it: got %v, want EOF", name, err)
 		}
 	}
+	// The flush may come in pieces, after what it ends.
+	slow := inflate.NewReader(io.MultiReader(iotest.OneByteReader(bytes.NewReader(flushed)), strings.NewReader("b NOOP\r\n")))
+	if _, err := io.ReadFull(slow, make([]byte, 18)); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := slow.Rest(); err != nil || len(rest) > 0 {
+		t.Errorf("in pieces: got %q, %v, want no more than the flush to be read", rest, err)
+	}
 	z := inflate.NewReader(bytes.NewReader(deflate(t, 6, "abcd")))
 	if _, err := io.ReadFull(z, make([]byte, 2)); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,23 @@
+// A profile that asks nothing at its first start, and connects to nothing before it is told.
+user_pref("app.donation.eoy.version.viewed", 999);
+user_pref("app.update.enabled", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("datareporting.policy.dataSubmissionPolicyBypassNotification", true);
+user_pref("extensions.update.enabled", false);
+user_pref("mail.accountmanager.accounts", "account2");
+user_pref("mail.accountmanager.localfoldersserver", "server2");
+user_pref("mail.account.account2.server", "server2");
+user_pref("mail.server.server2.type", "none");
+user_pref("mail.server.server2.hostname", "Local Folders");
+user_pref("mail.server.server2.userName", "nobody");
+user_pref("mail.server.server2.name", "Local Folders");
+user_pref("mail.accounthub.enabled", false);
+user_pref("mail.biff.show_alert", false);
+user_pref("mail.inappnotifications.enabled", false);
+user_pref("mail.provider.suppress_dialog_on_startup", true);
+user_pref("mail.rights.version", 1);
+user_pref("mail.shell.checkDefaultClient", false);
+user_pref("mail.spotlight.firstRunDone", true);
+user_pref("mailnews.start_page.enabled", false);
+user_pref("mailnews.start_page_override.mstone", "ignore");
+user_pref("toolkit.telemetry.enabled", false);
