@@ -25,8 +25,10 @@ func highestModSeq(m storage.ModSeq) string {
 	return "HIGHESTMODSEQ " + strconv.FormatUint(uint64(m), 10)
 }
 
-func (s *session) writeModSeqItem(row storage.Row) {
-	s.w.Raw("MODSEQ (" + strconv.FormatUint(uint64(row.ModSeq), 10) + ")")
+func (s *session) writeModSeqItem(row *storage.Row) {
+	s.w.Raw("MODSEQ (")
+	s.w.Num(int64(row.ModSeq)) // RFC 7162 §3.1: 63 bits
+	s.w.Raw(")")
 }
 
 // writeModSeq writes the modseq of one message as a FETCH response.
@@ -36,9 +38,9 @@ func (s *session) writeModSeq(row storage.Row, uid bool) {
 		return
 	}
 	s.w.Raw("* " + strconv.FormatUint(uint64(seq), 10) + " FETCH (")
-	s.writeModSeqItem(row)
+	s.writeModSeqItem(&row)
 	if uid || s.qresync {
-		s.writeUIDItem(row)
+		s.writeUIDItem(&row)
 	}
 	s.w.Raw(")")
 	s.w.End()

@@ -184,23 +184,29 @@ func TestLimits(t *testing.T) {
 	sc.answers("MOVE 1 Archive", "OK")
 }
 
-// TestBodyThatCannotBeReadAnyMore: it was proved sound when it was read first,
-// so the failure comes in the middle of an answer; the connection is the only
-// way to tell. The next one is told properly.
+// TestBodyThatCannotBeReadAnyMore: a small body is read and proved before the
+// answer begins. A large one was proved sound when it was read first, so the
+// failure comes in the middle of an answer; the connection is the only way to
+// tell. The next one is told properly.
 func TestBodyThatCannotBeReadAnyMore(t *testing.T) {
 	t.Parallel()
 	s, fsys := faultySuite(t, storage.Options{})
+	s.deliver("INBOX", "Subject: large\n\n"+strings.Repeat(strings.Repeat("x", 98)+"\n", 5000), 0)
 	sc := s.login()
-	sc.reading()
+	sc.ok("SELECT INBOX")
+	for range 2 {
+		sc.ok("FETCH 2:3 (UID BODY.PEEK[TEXT])")
+	}
 	defer fsys.FailReads(faultfs.ReadFault{Match: func(path string) bool { return strings.HasSuffix(path, ".seg") }})()
-	sc.send("x FETCH 2 (UID BODY.PEEK[TEXT])\r\n")
+	sc.answers("FETCH 2 (UID BODY.PEEK[TEXT])", "NO [CORRUPTION] ")
+	sc.send("x FETCH 3 (UID BODY.PEEK[TEXT])\r\n")
 	if b, err := io.ReadAll(sc.r); err != nil || strings.Contains(string(b), "x OK") {
 		t.Errorf("got %q, %v, want the end", b, err)
 	}
 	sc = s.login()
 	sc.ok("SELECT INBOX")
 	for range 2 {
-		sc.answers("FETCH 2 (UID BODY.PEEK[TEXT])", "NO [CORRUPTION] ")
-		sc.says("FETCH 2 UID", "* 2 FETCH (UID 2)")
+		sc.answers("FETCH 3 (UID BODY.PEEK[TEXT])", "NO [CORRUPTION] ")
+		sc.says("FETCH 3 UID", "* 3 FETCH (UID 3)")
 	}
 }

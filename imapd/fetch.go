@@ -3,12 +3,12 @@ package imapd
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
 	"mailstead/imapd/wire"
 	"mailstead/internal/logkey"
+	"mailstead/mail"
 	"mailstead/storage"
 )
 
@@ -29,11 +29,17 @@ type fetching struct {
 	odd     error
 	unseen  storage.UIDSet // given, to be marked \Seen
 	pending int
+
+	asked  []asked // of each item, what is the same for every message
+	pieces []piece // of each item, of the message at hand
+	text   []byte  // of its header fields
 }
 
 // needs is what the items of a FETCH take.
 type needs struct {
-	message bool // envelope, structure, cached fields
+	message bool          // the description
+	part    mail.Sections // of it
+	body    bool
 	seen    bool // \Seen is set
 	flags   bool
 	uid     bool
@@ -49,6 +55,7 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{}, err
 	}
 	f := &fetching{s: s, ctx: context.WithoutCancel(ctx), items: a.Items, uid: c.UID, needs: needsOf(a.Items)}
+	f.prepare()
 	f.needs.seen = f.needs.seen && !s.view.readOnly && s.view.rights.Has(storage.RightSeen)
 	f.since = storage.ModSeq(a.ChangedSince)
 	if f.needs.modseq || f.since != 0 {
@@ -79,8 +86,10 @@ func needsOf(items []wire.FetchItem) needs {
 	var n needs
 	for _, i := range items {
 		switch i.Kind {
-		case wire.FetchEnvelope, wire.FetchBody, wire.FetchBodyStructure:
-			n.message = true
+		case wire.FetchEnvelope:
+			n.part |= mail.WithEnvelope
+		case wire.FetchBody, wire.FetchBodyStructure, wire.FetchRFC822Header, wire.FetchBinarySize:
+			n.part |= mail.WithStructure
 		case wire.FetchFlags:
 			n.flags = true
 		case wire.FetchUID:
@@ -88,25 +97,53 @@ func needsOf(items []wire.FetchItem) needs {
 		case wire.FetchModSeq:
 			n.modseq = true
 		case wire.FetchSection:
-			n.message = n.message || len(i.Part) > 0 || i.Text != imap.PartSpecifierNone
+			if allCached(i) {
+				n.part |= mail.WithFields
+			} else if len(i.Part) > 0 || i.Text != imap.PartSpecifierNone {
+				n.part |= mail.WithStructure
+			}
 			n.seen = n.seen || !i.Peek
 		case wire.FetchRFC822:
 			n.seen = true
 		case wire.FetchRFC822Text:
-			n.message, n.seen = true, true
-		case wire.FetchRFC822Header, wire.FetchBinarySize:
-			n.message = true
+			n.part |= mail.WithStructure
+			n.seen = true
 		case wire.FetchBinary:
-			n.message = true
+			n.part |= mail.WithStructure
 			n.seen = n.seen || !i.Peek
 		}
+		n.body = n.body || takesBody(i) && !allCached(i)
 	}
+	n.message = n.part != 0
 	return n
+}
+
+// asked is what is the same for every message of one item.
+type asked struct {
+	body   bool            // gives bytes of the message
+	cached bool            // can mostly be answered without them
+	names  mail.FieldNames // of HEADER.FIELDS
+	label  string          // of those bytes
+}
+
+func (f *fetching) prepare() {
+	f.asked, f.pieces = make([]asked, len(f.items)), make([]piece, len(f.items))
+	for n, i := range f.items {
+		a := asked{body: takesBody(i), cached: allCached(i)}
+		if len(i.Fields) > 0 {
+			a.names = mail.NewFieldNames(i.Fields)
+		}
+		if a.body && i.Kind != wire.FetchBinarySize {
+			a.label = f.s.label(i)
+		}
+		f.asked[n] = a
+	}
 }
 
 func (f *fetching) run(set storage.UIDSet) error {
 	v := f.s.view
-	for row, err := range f.s.srv.o.Store.Rows(v.ref, set, storage.ReadOptions{Message: f.needs.message, ChangedSince: f.since}) {
+	options := storage.ReadOptions{Message: f.needs.message, Brief: true, Want: f.needs.part, Place: f.needs.body, ChangedSince: f.since}
+	for row, err := range f.s.srv.o.Store.Rows(v.ref, set, options) {
 		if err != nil {
 			return err
 		}
@@ -114,7 +151,7 @@ func (f *fetching) run(set storage.UIDSet) error {
 			continue
 		}
 		f.found++
-		if err := f.one(row); err != nil {
+		if err := f.one(&row); err != nil {
 			return err
 		}
 		if f.pending >= fetchBatch {
@@ -126,19 +163,19 @@ func (f *fetching) run(set storage.UIDSet) error {
 
 // one writes the response for one message. A message that can't be read is
 // left out and remembered; only a broken connection is an error.
-func (f *fetching) one(row storage.Row) error {
+func (f *fetching) one(row *storage.Row) error {
 	if f.needs.message && row.Message == nil {
 		return f.leaveOut(row, storage.ErrDamaged)
 	}
-	body, err := f.open(row)
-	if err != nil {
-		return f.leaveOut(row, err)
-	}
-	if body != nil {
+	var body storage.Content
+	if f.takesBody(row.Message) {
+		var err error
+		if body, err = f.open(row); err != nil {
+			return f.leaveOut(row, err)
+		}
 		defer body.Close()
 	}
-	pieces, err := f.pieces(row, body)
-	if err != nil {
+	if err := f.find(row, body); err != nil {
 		return f.leaveOut(row, err)
 	}
 	marks := f.needs.seen && row.Flags&storage.Seen == 0
@@ -146,7 +183,7 @@ func (f *fetching) one(row storage.Row) error {
 	if tell {
 		row.Flags |= storage.Seen
 	}
-	if err := f.write(row, pieces, tell); err != nil {
+	if err := f.write(row, tell); err != nil {
 		return fatal{err}
 	}
 	if marks {
@@ -156,12 +193,41 @@ func (f *fetching) one(row storage.Row) error {
 	return nil
 }
 
-// open opens the body when an item takes it.
-func (f *fetching) open(row storage.Row) (storage.Content, error) {
-	if !slices.ContainsFunc(f.items, func(i wire.FetchItem) bool { return takesBody(i) && !fromCache(row.Message, i) }) {
-		return nil, nil
+// takesBody tells whether an item takes the body of a message.
+func (f *fetching) takesBody(m *mail.Message) bool {
+	for i := range f.asked {
+		if a := &f.asked[i]; a.body && !(a.cached && m.FieldsComplete) {
+			return true
+		}
 	}
-	return f.s.srv.o.Store.OpenBody(f.ctx, f.s.view.ref, row.UID)
+	return false
+}
+
+// open opens the body, and completes the description of a message whose header
+// fields are not all cached.
+func (f *fetching) open(row *storage.Row) (storage.Content, error) {
+	if f.needs.part&mail.WithFields != 0 && f.needs.part&mail.WithStructure == 0 {
+		if err := f.describe(row); err != nil {
+			return nil, err
+		}
+	}
+	return f.s.srv.o.Store.OpenRow(f.ctx, row)
+}
+
+// describe reads all of a message's description.
+func (f *fetching) describe(row *storage.Row) error {
+	set := storage.UIDs(row.UID)
+	for whole, err := range f.s.srv.o.Store.Rows(f.s.view.ref, set, storage.ReadOptions{Message: true}) {
+		if err != nil {
+			return err
+		}
+		row.Message = whole.Message
+		if row.Message == nil {
+			return storage.ErrDamaged
+		}
+		return nil
+	}
+	return storage.ErrNoMessage
 }
 
 // takesBody tells whether an item gives bytes of the message.
@@ -173,27 +239,42 @@ func takesBody(i wire.FetchItem) bool {
 	return false
 }
 
-// pieces finds the bytes each item gives; the others' pieces stay empty.
-func (f *fetching) pieces(row storage.Row, body storage.Content) ([]piece, error) {
-	list := make([]piece, len(f.items))
-	for n, i := range f.items {
-		if !takesBody(i) {
+// find finds the bytes each item gives; the others' pieces stay empty.
+func (f *fetching) find(row *storage.Row, body storage.Content) error {
+	f.text = f.text[:0]
+	for n := range f.items {
+		a, i := &f.asked[n], &f.items[n]
+		if !a.body {
 			continue
 		}
-		p, err := pieceOf(row.Message, body, i)
+		var p piece
+		var err error
+		if a.cached && row.Message.FieldsComplete {
+			p = f.fields(a.names, row.Message.Fields, i.Not)
+		} else {
+			p, err = pieceOf(row.Message, body, *i)
+		}
 		if err == nil {
 			p, err = p.partial(i.Partial)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		list[n] = p
+		f.pieces[n] = p
 	}
-	return list, nil
+	return nil
+}
+
+// fields picks fields out of a header that is in memory. The result ends with
+// an empty line.
+func (f *fetching) fields(names mail.FieldNames, header []byte, not bool) piece {
+	from := len(f.text)
+	f.text = endHeader(names.Pick(f.text, header, not), from)
+	return piece{size: int64(len(f.text) - from), data: f.text[from:]}
 }
 
 // leaveOut notes why a message is not in the answer.
-func (f *fetching) leaveOut(row storage.Row, err error) error {
+func (f *fetching) leaveOut(row *storage.Row, err error) error {
 	if errors.Is(err, storage.ErrNoMessage) || errors.Is(err, storage.ErrNoMailbox) {
 		f.found-- // expunged meanwhile
 		return nil

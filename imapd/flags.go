@@ -42,23 +42,6 @@ func storeFlags(list []imap.Flag) (flags storage.Flags, keywords []string) {
 	return flags, keywords
 }
 
-// flagList gives the flags of a message as the client sees them.
-func (s *session) flagList(row storage.Row) []imap.Flag {
-	list := make([]imap.Flag, 0, 6+len(row.Keywords))
-	for _, f := range systemFlagBits {
-		if row.Flags&f.bit != 0 {
-			list = append(list, f.name)
-		}
-	}
-	for _, k := range row.Keywords {
-		list = append(list, imap.Flag(k))
-	}
-	if !s.rev2 && s.view.isRecent(row.UID) {
-		list = append(list, `\Recent`)
-	}
-	return list
-}
-
 // writeFlags tells the client the flags of one message, and before that of
 // keywords it has not heard of (RFC 9051 §7.3.5).
 func (s *session) writeFlags(row storage.Row, uid bool) {

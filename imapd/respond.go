@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 
@@ -12,47 +13,65 @@ import (
 
 // writeFetchFlags writes the flags of one message as a FETCH response.
 func (s *session) writeFetchFlags(seq uint32, row storage.Row, uid bool) {
-	s.w.Raw("* " + strconv.FormatUint(uint64(seq), 10) + " FETCH (")
-	s.writeFlagItem(row)
+	s.beginFetch(seq)
+	s.writeFlagItem(&row)
 	if uid {
-		s.writeUIDItem(row)
+		s.writeUIDItem(&row)
 	}
 	if s.condstore {
 		s.w.Raw(" ")
-		s.writeModSeqItem(row)
+		s.writeModSeqItem(&row)
 	}
-	s.w.Raw(")")
-	s.w.End()
+	s.w.Raw(")\r\n")
 }
 
-func (s *session) writeFlagItem(row storage.Row) {
-	s.w.Raw("FLAGS (")
-	for i, f := range s.flagList(row) {
-		if i > 0 {
-			s.w.Raw(" ")
+func (s *session) beginFetch(seq uint32) {
+	s.w.Raw("* ")
+	s.w.Num(int64(seq))
+	s.w.Raw(" FETCH (")
+}
+
+func (s *session) writeFlagItem(row *storage.Row) {
+	w := s.w
+	w.Raw("FLAGS (")
+	space := ""
+	for i := range systemFlagBits {
+		if f := &systemFlagBits[i]; row.Flags&f.bit != 0 {
+			w.Raw(space)
+			w.Raw(string(f.name))
+			space = " "
 		}
-		s.w.Raw(string(f))
 	}
-	s.w.Raw(")")
+	for _, k := range row.Keywords {
+		w.Raw(space)
+		w.Raw(k)
+		space = " "
+	}
+	if !s.rev2 && s.view.isRecent(row.UID) {
+		w.Raw(space)
+		w.Raw(`\Recent`)
+	}
+	w.Raw(")")
 }
 
-func (s *session) writeUIDItem(row storage.Row) {
-	s.w.Raw(" UID " + strconv.FormatUint(uint64(row.UID), 10))
+func (s *session) writeUIDItem(row *storage.Row) {
+	s.w.Raw(" UID ")
+	s.w.Num(int64(row.UID))
 }
 
 // write writes the response for one message. The order is that of the request;
 // flags and UID that were not asked for come last.
-func (f *fetching) write(row storage.Row, pieces []piece, marked bool) error {
+func (f *fetching) write(row *storage.Row, marked bool) error {
 	w := f.s.w
-	if (f.needs.flags || marked) && f.s.view.newKeywords(row) {
+	if (f.needs.flags || marked) && len(row.Keywords) > 0 && f.s.view.newKeywords(*row) {
 		f.s.writeKeywords()
 	}
-	w.Raw("* " + strconv.FormatUint(uint64(f.s.view.seq(row.UID)), 10) + " FETCH (")
-	for i, item := range f.items {
+	f.s.beginFetch(f.s.view.seq(row.UID))
+	for i := range f.items {
 		if i > 0 {
 			w.Raw(" ")
 		}
-		if err := f.writeItem(row, item, pieces[i]); err != nil {
+		if err := f.writeItem(row, i); err != nil {
 			return err
 		}
 	}
@@ -67,16 +86,16 @@ func (f *fetching) write(row storage.Row, pieces []piece, marked bool) error {
 		w.Raw(" ")
 		f.s.writeModSeqItem(row)
 	}
-	w.Raw(")")
-	w.End()
+	w.Raw(")\r\n")
 	return nil
 }
 
-func (f *fetching) writeItem(row storage.Row, item wire.FetchItem, p piece) error {
-	w := f.s.w
+func (f *fetching) writeItem(row *storage.Row, n int) error {
+	w, item := f.s.w, &f.items[n]
 	switch item.Kind {
 	case wire.FetchUID:
-		w.Raw("UID " + strconv.FormatUint(uint64(row.UID), 10))
+		w.Raw("UID ")
+		w.Num(int64(row.UID))
 	case wire.FetchFlags:
 		f.s.writeFlagItem(row)
 	case wire.FetchModSeq:
@@ -85,81 +104,88 @@ func (f *fetching) writeItem(row storage.Row, item wire.FetchItem, p piece) erro
 		w.Raw("INTERNALDATE ")
 		w.InternalDate(row.InternalDate)
 	case wire.FetchSize:
-		w.Raw("RFC822.SIZE " + strconv.FormatInt(row.Size, 10))
+		w.Raw("RFC822.SIZE ")
+		w.Num(row.Size)
 	case wire.FetchEnvelope:
 		w.Raw("ENVELOPE ")
 		w.Envelope(row.Message.Envelope)
 	case wire.FetchBody, wire.FetchBodyStructure:
-		w.Raw(string(item.Kind) + " ")
+		w.Raw(string(item.Kind))
+		w.Raw(" ")
 		w.BodyStructure(row.Message.Root, item.Kind == wire.FetchBodyStructure)
 	case wire.FetchBinarySize:
-		w.Raw("BINARY.SIZE[" + partNumber(item.Part) + "] " + strconv.FormatInt(p.size, 10))
+		w.Raw("BINARY.SIZE[" + partNumber(item.Part) + "] ")
+		w.Num(f.pieces[n].size)
 	default:
-		return f.writePiece(item, p)
+		return f.writePiece(n)
 	}
 	return nil
 }
 
 // writePiece writes bytes of a message as a literal.
-func (f *fetching) writePiece(item wire.FetchItem, p piece) error {
-	w := f.s.w
-	f.writeLabel(item)
+func (f *fetching) writePiece(n int) error {
+	w, p := f.s.w, &f.pieces[n]
+	w.Raw(f.asked[n].label)
+	binary := f.items[n].Kind == wire.FetchBinary && p.nul
 	switch {
 	case p.absent:
 		w.Raw("NIL")
 		return nil
-	case item.Kind == wire.FetchBinary && p.nul:
+	case p.data != nil && !binary:
+		w.LiteralBytes(p.data)
+		return nil
+	case p.data != nil:
+		return w.LiteralBinary(p.size, bytes.NewReader(p.data))
+	case binary:
 		return w.LiteralBinary(p.size, p.reader)
 	}
 	return w.Literal(p.size, noNUL{p.reader})
 }
 
-// writeLabel names the piece as it was asked for (RFC 9051 §7.5.2): without
-// PEEK, and of a partial only where it begins.
-func (f *fetching) writeLabel(item wire.FetchItem) {
-	w := f.s.w
+// label names the piece as it was asked for (RFC 9051 §7.5.2): without PEEK,
+// and of a partial only where it begins.
+func (s *session) label(item wire.FetchItem) string {
+	var b strings.Builder
 	switch item.Kind {
 	case wire.FetchRFC822, wire.FetchRFC822Header, wire.FetchRFC822Text:
-		w.Raw(string(item.Kind) + " ")
-		return
+		return string(item.Kind) + " "
 	case wire.FetchBinary:
-		w.Raw("BINARY[" + partNumber(item.Part) + "]")
+		b.WriteString("BINARY[" + partNumber(item.Part) + "]")
 	default:
-		w.Raw("BODY[" + partNumber(item.Part))
+		b.WriteString("BODY[" + partNumber(item.Part))
 		if len(item.Part) > 0 && item.Text != "" {
-			w.Raw(".")
+			b.WriteString(".")
 		}
-		w.Raw(string(item.Text))
-		f.writeFields(item)
-		w.Raw("]")
+		b.WriteString(string(item.Text))
+		s.writeFields(&b, item)
+		b.WriteString("]")
 	}
 	if item.Partial != nil {
-		w.Raw("<" + strconv.FormatInt(item.Partial.Offset, 10) + ">")
+		b.WriteString("<" + strconv.FormatInt(item.Partial.Offset, 10) + ">")
 	}
-	w.Raw(" ")
+	return b.String() + " "
 }
 
-func (f *fetching) writeFields(item wire.FetchItem) {
+func (s *session) writeFields(b *strings.Builder, item wire.FetchItem) {
 	if len(item.Fields) == 0 {
 		return
 	}
-	w := f.s.w
-	w.Raw(".FIELDS")
+	b.WriteString(".FIELDS")
 	if item.Not {
-		w.Raw(".NOT")
+		b.WriteString(".NOT")
 	}
-	w.Raw(" (")
+	b.WriteString(" (")
 	for i, name := range item.Fields {
 		if i > 0 {
-			w.Raw(" ")
+			b.WriteString(" ")
 		}
 		if isFieldName(name) {
-			w.Raw(name)
+			b.WriteString(name)
 		} else {
-			w.String(name)
+			b.WriteString(s.w.Quoted(name))
 		}
 	}
-	w.Raw(")")
+	b.WriteString(")")
 }
 
 // isFieldName tells whether a header name can be written as an atom.

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -22,17 +21,26 @@ const maxHeader = 1 << 20
 // errUnknownEncoding is a part whose Content-Transfer-Encoding can't be decoded.
 var errUnknownEncoding = protocolError{no("UNKNOWN-CTE", "The part's transfer encoding is not known")}
 
-// piece is some bytes of a message, ready to be streamed: size of them from
-// reader.
+// piece is some bytes of a message: size of them, in memory or ready to be
+// streamed.
 type piece struct {
 	size   int64
+	data   []byte // nil: from reader
 	reader io.Reader
 	absent bool // NIL
 	nul    bool // may hold NUL
 }
 
+// inMemory is a body that need not be copied: what Slice gives is good until the
+// body is closed.
+type inMemory interface{ Slice(from, to int64) []byte }
+
 // fromRange is a piece of the message itself.
 func fromRange(r io.ReaderAt, from, to int64) piece {
+	if m, ok := r.(inMemory); ok && from <= to {
+		data := m.Slice(from, to)
+		return piece{size: int64(len(data)), data: data}
+	}
 	return piece{size: max(to-from, 0), reader: io.NewSectionReader(r, from, max(to-from, 0))}
 }
 
@@ -43,6 +51,11 @@ func (p piece) partial(s *imap.SectionPartial) (piece, error) {
 		return p, nil
 	}
 	skip := min(s.Offset, p.size)
+	if p.data != nil {
+		p.size = min(s.Size, p.size-skip)
+		p.data = p.data[skip : skip+p.size]
+		return p, nil
+	}
 	if seeker, ok := p.reader.(io.Seeker); ok {
 		if _, err := seeker.Seek(skip, io.SeekStart); err != nil {
 			return p, err
@@ -55,9 +68,10 @@ func (p piece) partial(s *imap.SectionPartial) (piece, error) {
 	return p, nil
 }
 
-// fromCache tells whether an item can be answered without the message's body.
-func fromCache(m *mail.Message, i wire.FetchItem) bool {
-	if i.Kind != wire.FetchSection || m == nil || !m.FieldsComplete || len(i.Part) > 0 || len(i.Fields) == 0 || i.Not {
+// allCached tells whether an item asks for nothing but header fields that the
+// description of a message holds.
+func allCached(i wire.FetchItem) bool {
+	if i.Kind != wire.FetchSection || len(i.Part) > 0 || len(i.Fields) == 0 || i.Not {
 		return false
 	}
 	for _, f := range i.Fields {
@@ -68,8 +82,7 @@ func fromCache(m *mail.Message, i wire.FetchItem) bool {
 	return true
 }
 
-// pieceOf finds the bytes an item gives (RFC 9051 §6.4.5). body is not looked
-// at when fromCache.
+// pieceOf finds the bytes an item gives (RFC 9051 §6.4.5).
 func pieceOf(m *mail.Message, body storage.Content, i wire.FetchItem) (piece, error) {
 	switch i.Kind {
 	case wire.FetchBinary, wire.FetchBinarySize:
@@ -80,9 +93,6 @@ func pieceOf(m *mail.Message, body storage.Content, i wire.FetchItem) (piece, er
 		return fromRange(body, m.Root.HeaderStart, m.Root.BodyStart), nil
 	case wire.FetchRFC822Text:
 		return fromRange(body, m.Root.BodyStart, m.Root.End), nil
-	}
-	if fromCache(m, i) {
-		return headerFields(bytes.NewReader(m.Fields), 0, int64(len(m.Fields)), i)
 	}
 	return section(m, body, i)
 }
@@ -119,41 +129,22 @@ func section(m *mail.Message, body storage.Content, i wire.FetchItem) (piece, er
 }
 
 // headerFields picks fields out of the header at from, which is size bytes
-// long. The result ends with an empty line. Only the fields' places are kept.
+// long. The result ends with an empty line.
 func headerFields(r io.ReaderAt, from, size int64, i wire.FetchItem) (piece, error) {
 	raw := make([]byte, min(size, maxHeader))
 	if n, err := r.ReadAt(raw, from); err != nil && n < len(raw) {
 		return piece{}, err
 	}
-	var p piece
-	var readers []io.Reader
-	add := func(reader io.Reader, size int64) {
-		readers, p.size = append(readers, reader), p.size+size
+	data := endHeader(mail.NewFieldNames(i.Fields).Pick(nil, raw, i.Not), 0)
+	return piece{size: int64(len(data)), data: data}, nil
+}
+
+// endHeader puts an empty line behind the fields that begin at from.
+func endHeader(b []byte, from int) []byte {
+	if len(b) > from && b[len(b)-1] != '\n' {
+		b = append(b, "\r\n"...)
 	}
-	start, end := 0, 0 // fields that follow each other
-	flush := func() {
-		if end > start {
-			add(io.NewSectionReader(r, from+int64(start), int64(end-start)), int64(end-start))
-		}
-	}
-	for f := range mail.HeaderFields(raw) {
-		if slices.ContainsFunc(i.Fields, f.Is) == i.Not {
-			continue
-		}
-		if f.Start != end {
-			flush()
-			start = f.Start
-		}
-		end = f.End
-	}
-	flush()
-	tail := "\r\n"
-	if end > 0 && raw[end-1] != '\n' {
-		tail = "\r\n\r\n"
-	}
-	add(strings.NewReader(tail), int64(len(tail)))
-	p.reader = io.MultiReader(readers...)
-	return p, nil
+	return append(b, "\r\n"...)
 }
 
 // binary finds the decoded bytes of BINARY[...] (RFC 9051 §6.4.5.2). They are

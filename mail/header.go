@@ -44,17 +44,23 @@ func Unfold(v string) string {
 // no field (a line without a colon) is passed over.
 func HeaderFields(raw []byte) iter.Seq[Field] {
 	return func(yield func(Field) bool) {
-		for pos := 0; pos < len(raw); {
-			end := fieldEnd(raw, pos)
-			f := raw[pos:end]
-			if len(f) > 0 && (f[0] == '\n' || f[0] == '\r' && (len(f) == 1 || f[1] == '\n')) {
-				return
-			}
-			if name, ok := fieldName(f); ok && !yield(Field{Name: name, Raw: f, Start: pos, End: end}) {
-				return
-			}
-			pos = end
+		walkFields(raw, func(name []byte, start, end int) bool {
+			return yield(Field{Name: string(name), Raw: raw[start:end], Start: start, End: end})
+		})
+	}
+}
+
+func walkFields(raw []byte, yield func(name []byte, start, end int) bool) {
+	for pos := 0; pos < len(raw); {
+		end := fieldEnd(raw, pos)
+		f := raw[pos:end]
+		if len(f) > 0 && (f[0] == '\n' || f[0] == '\r' && (len(f) == 1 || f[1] == '\n')) {
+			return
 		}
+		if name, ok := fieldName(f); ok && !yield(name, pos, end) {
+			return
+		}
+		pos = end
 	}
 }
 
@@ -76,21 +82,21 @@ func fieldEnd(raw []byte, pos int) int {
 
 // fieldName is the name of a field; white space before the colon is obsolete
 // but met (RFC 5322 §4.5).
-func fieldName(f []byte) (string, bool) {
+func fieldName(f []byte) ([]byte, bool) {
 	i := bytes.IndexByte(f, ':')
 	if i <= 0 {
-		return "", false
+		return nil, false
 	}
 	name := bytes.TrimRight(f[:i], " \t")
 	if len(name) == 0 {
-		return "", false
+		return nil, false
 	}
 	for _, c := range name {
 		if c <= ' ' || c == 0x7f {
-			return "", false
+			return nil, false
 		}
 	}
-	return string(name), true
+	return name, true
 }
 
 // CachedField tells whether a field of that name is kept in Message.Fields.

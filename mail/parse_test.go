@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // outline writes the tree the way the tests compare it.
@@ -71,11 +72,31 @@ func checkCodec(t testing.TB, m *Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(m.Fields) == 0 {
-		m.Fields = []byte{}
-	}
-	if d := cmp.Diff(m, back); d != "" {
+	if d := cmp.Diff(m, back, cmpopts.EquateEmpty()); d != "" {
 		t.Fatalf("packed and read again (-want +got):\n%s", d)
+	}
+	var d Decoder
+	for want := range withAll + 1 {
+		got, err := d.Decode(string(b), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := &Message{}
+		if want == 0 || want == withAll {
+			part = m
+		}
+		if want&WithEnvelope != 0 {
+			part.Envelope = m.Envelope
+		}
+		if want&WithStructure != 0 {
+			part.Root = m.Root
+		}
+		if want&WithFields != 0 {
+			part.Fields, part.FieldsComplete, part.SentDate, part.SentZone = m.Fields, m.FieldsComplete, m.SentDate, m.SentZone
+		}
+		if d := cmp.Diff(part, got, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("sections %b (-want +got):\n%s", want, d)
+		}
 	}
 }
 
@@ -170,6 +191,9 @@ func FuzzDecodeMessage(f *testing.F) {
 	m, _ := ParseMessage(strings.NewReader(mixed), int64(len(mixed))) // can't fail: no I/O
 	f.Add(AppendMessage(nil, m))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		for want := range withAll + 1 {
+			_, _ = new(Decoder).Decode(string(b), want) // must not panic
+		}
 		if m, err := DecodeMessage(b); err == nil {
 			checkCodec(t, m)
 		}

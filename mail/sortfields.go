@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"encoding/binary"
 	"strings"
 	"time"
 	"unicode"
@@ -26,9 +25,10 @@ func DecodeSortFields(b []byte) (f SortFields, err error) {
 	if len(b) == 0 || b[0] != codecVersion {
 		return f, ErrBadRow
 	}
-	r := unpacker{b: b[1:]}
+	r := unpacker{s: string(b[1:])}
+	own := func() string { return strings.Clone(r.str()) } // the fields are kept, the rest is not
 	if r.bool() {
-		f.Date, f.Subject, f.InReplyTo, f.MessageID = r.str(), r.str(), r.str(), r.str()
+		f.Date, f.Subject, f.InReplyTo, f.MessageID = own(), own(), own(), own()
 		f.From = r.first()
 		r.skipMailboxes() // Sender
 		r.skipMailboxes() // Reply-To
@@ -38,67 +38,33 @@ func DecodeSortFields(b []byte) (f SortFields, err error) {
 	r.skipPart(0)
 	f.SentDate = r.int()
 	r.int()
-	f.References = r.strs()
-	r.skip(1)
+	if n := r.len(); n > 0 {
+		f.References = make([]string, n)
+		for i := range f.References {
+			f.References[i] = own()
+		}
+	}
+	r.skipStrings(1)
 	r.bool()
-	if r.bad || len(r.b) > 0 {
+	if r.bad || len(r.s) > 0 {
 		return SortFields{}, ErrBadRow
 	}
 	return f, nil
 }
 
-// skip passes over n strings.
-func (r *unpacker) skip(n int) {
-	for range n {
-		v, k := binary.Uvarint(r.b)
-		if k <= 0 || v > uint64(len(r.b)-k) {
-			r.fail()
-			return
-		}
-		r.b = r.b[k+int(v):]
-	}
-}
-
 // first reads a list of mailboxes and gives the first.
 func (r *unpacker) first() (m Mailbox) {
-	n := r.len()
+	n := r.count(minMailbox)
 	if n == 0 {
 		return m
 	}
-	m = Mailbox{Name: r.str(), Route: r.str(), Local: r.str(), Host: r.str()}
-	r.skip(4 * (n - 1))
+	own := func() string { return strings.Clone(r.str()) }
+	m = Mailbox{Name: own(), Route: own(), Local: own(), Host: own()}
+	r.skipStrings(4 * (n - 1))
 	return m
 }
 
-func (r *unpacker) skipMailboxes() { r.skip(4 * r.len()) }
-
-func (r *unpacker) skipEnvelope() {
-	if !r.bool() {
-		return
-	}
-	r.skip(4)
-	for range 6 {
-		r.skipMailboxes()
-	}
-}
-
-func (r *unpacker) skipPart(depth int) {
-	if r.parts++; r.parts > maxParts+maxDepth || depth > maxDepth+1 {
-		r.fail()
-		return
-	}
-	r.skip(8)
-	r.skip(2 * r.len())
-	r.skip(2 * r.len())
-	r.skip(r.len())
-	for range 4 {
-		r.int()
-	}
-	r.skipEnvelope()
-	for n := r.len(); n > 0 && !r.bad; n-- {
-		r.skipPart(depth + 1)
-	}
-}
+func (r *unpacker) skipMailboxes() { r.skipStrings(4 * r.count(minMailbox)) }
 
 // Parents are the message identifiers that say what the message answers,
 // nearest last (RFC 5256 §3, REFERENCES step 1): those of References, or the

@@ -152,6 +152,7 @@ type Row struct {
 	Message *mail.Message
 
 	damaged bool
+	place   *locRow // of the body, when it was asked for
 }
 
 // Body is a message handed in: read at any offset, more than once, until the
@@ -259,6 +260,12 @@ type Snapshot struct {
 // ReadOptions chooses what Rows reads.
 type ReadOptions struct {
 	Message bool // fill Row.Message
+	// Brief lets Row.Message be good only until the next row is read, which spares
+	// its memory; Want is then what it is filled with.
+	Brief bool
+	Want  mail.Sections
+	// Place looks up where the bodies lie, for OpenRow.
+	Place bool
 	// ChangedSince leaves out messages with a modseq not above it.
 	ChangedSince ModSeq
 }

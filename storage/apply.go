@@ -6,7 +6,6 @@ import (
 	"hash/fnv"
 	"slices"
 	"strings"
-	"time"
 
 	"mailstead/mail"
 )
@@ -466,8 +465,7 @@ func (x index) keywordNames(id mail.AccountID) map[uint32]string {
 
 // row turns a row of the index into what callers see, without its Message.
 func (x index) row(id mail.AccountID, uid UID, h *hotRow) (Row, error) {
-	r := Row{UID: uid, ModSeq: h.modseq, Flags: h.flags, Size: h.size, Blob: h.blob, Thread: h.thread,
-		InternalDate: time.Unix(h.date, 0).In(time.FixedZone("", int(h.zone)*60)), SaveDate: time.Unix(h.saved, 0).UTC()}
+	r := h.row(uid)
 	for _, k := range h.keywords {
 		v := x.get(bucketKw, binary.BigEndian.AppendUint32(accountKey(id), k))
 		if v == nil {

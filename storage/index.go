@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"iter"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -267,6 +268,12 @@ type hotRow struct {
 	size     int64
 	blob     BlobID
 	thread   uint64
+}
+
+// row is what callers see, without keywords and Message.
+func (h *hotRow) row(uid UID) Row {
+	return Row{UID: uid, ModSeq: h.modseq, Flags: h.flags, Size: h.size, Blob: h.blob, Thread: h.thread,
+		InternalDate: time.Unix(h.date, 0).In(time.FixedZone("", int(h.zone)*60)), SaveDate: time.Unix(h.saved, 0).UTC()}
 }
 
 func (h *hotRow) pack() []byte {

@@ -75,7 +75,7 @@ func (s *Store) compress(it *item) error {
 
 // packedContent reads a compressed body. It remembers the block read last.
 type packedContent struct {
-	stored  *content
+	stored  Content
 	p       *packer
 	size    int64
 	offsets []int64 // of the blocks, and the end of the last
@@ -85,15 +85,15 @@ type packedContent struct {
 	raw   []byte
 }
 
-func openPacked(p *packer, stored *content, size int64) (*packedContent, error) {
+func openPacked(p *packer, stored Content, size int64) (*packedContent, error) {
 	bad := func() (*packedContent, error) { return nil, fmt.Errorf("table of blocks: %w", ErrDamaged) }
 	blocks := (size + packedBlock - 1) / packedBlock
 	tail := 4 * (blocks + 1)
-	if stored.size < tail {
+	if stored.Size() < tail {
 		return bad()
 	}
 	t := make([]byte, tail)
-	if _, err := stored.ReadAt(t, stored.size-tail); err != nil {
+	if _, err := stored.ReadAt(t, stored.Size()-tail); err != nil {
 		return nil, err
 	}
 	if int64(binary.BigEndian.Uint32(t[tail-4:])) != blocks {
@@ -105,7 +105,7 @@ func openPacked(p *packer, stored *content, size int64) (*packedContent, error) 
 		at += int64(binary.BigEndian.Uint32(t[4*i:]))
 		c.offsets = append(c.offsets, at)
 	}
-	if at != stored.size-tail {
+	if at != stored.Size()-tail {
 		return bad()
 	}
 	return c, nil

@@ -3,9 +3,6 @@ package storage
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
-	"fmt"
-	"iter"
 	"slices"
 	"sync"
 
@@ -111,93 +108,6 @@ func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
 		m.HighestModSeq, m.Messages, m.Unseen = c.ModSeq, uint32(c.UIDs.Len()), uint32(c.Unseen.Len())
 	}
 	return snap, nil
-}
-
-// Rows reads the messages of the set that are there, by ascending UID. No
-// transaction is held while the caller's loop runs: rows of one slice are as
-// they were when the slice was read. It ends with the first error.
-func (s *Store) Rows(ref Ref, uids UIDSet, o ReadOptions) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		if o.ChangedSince > 0 {
-			d, err := s.describe(ref)
-			if err != nil && !errors.Is(err, ErrNoMailbox) {
-				yield(Row{}, err)
-				return
-			}
-			if few, ok := d.changedSince(o.ChangedSince, uids); ok && err == nil {
-				uids = few
-			}
-		}
-		for rest := uids; len(rest) > 0; {
-			var rows []Row
-			err := s.view(func(x index) (err error) {
-				rows, rest, err = x.rows(ref, rest, o)
-				return err
-			})
-			if err != nil {
-				yield(Row{}, err)
-				return
-			}
-			for _, r := range rows {
-				var err error
-				if r.damaged {
-					err = fmt.Errorf("message with UID %d: %w", r.UID, ErrDamaged)
-				}
-				if !yield(r, err) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// rows reads a slice of the set and gives what is left of it.
-func (x index) rows(ref Ref, set UIDSet, o ReadOptions) (rows []Row, rest UIDSet, err error) {
-	prefix := refKey(ref)
-	c := x.tx.Bucket([]byte(bucketHot)).Cursor()
-	looked := 0
-	for i, r := range set {
-		from := hotKey(ref, r.First)
-		k, v := c.Seek(from)
-		if k != nil && bytes.Compare(k, from) < 0 { // see seek; here nothing may be left out in silence
-			return nil, nil, x.state.damaged(bucketHot, from)
-		}
-		for ; bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			uid := UID(binary.BigEndian.Uint32(k[8:]))
-			if uid > r.Last {
-				break
-			}
-			if looked++; looked > readSlice {
-				return rows, append(UIDSet{{uid, r.Last}}, set[i+1:]...), nil
-			}
-			h, err := x.hot(k, v)
-			if err != nil {
-				rows = append(rows, Row{UID: uid, damaged: true})
-				continue
-			}
-			if h.modseq <= o.ChangedSince {
-				continue
-			}
-			row, err := x.row(ref.Account, uid, &h)
-			if err != nil {
-				return nil, nil, err
-			}
-			if o.Message {
-				row.Message = x.message(ref.Account, h.blob)
-			}
-			rows = append(rows, row)
-		}
-	}
-	return rows, nil, nil
-}
-
-// message reads the parsed form of a message, nil when it is damaged.
-func (x index) message(id mail.AccountID, b BlobID) *mail.Message {
-	m, err := unpackCold(x.get(bucketCold, wideKey(id, uint64(b))))
-	if err != nil {
-		return nil
-	}
-	return m
 }
 
 // Vanished gives the UIDs expunged from a mailbox after a modseq (RFC 7162

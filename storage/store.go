@@ -48,7 +48,9 @@ type Store struct {
 	feeds    feeds
 	sound    verified
 	sortKeys *sortKeys
-	damage   []string // what Open found in the log
+	readings *sync.Pool // of *reading
+	bodies   *sync.Pool // of *[]byte, smallBody long
+	damage   []string   // what Open found in the log
 	text     *textIndex
 	anew     bool // the index was made anew
 
@@ -91,6 +93,8 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
 	s.feeds, s.sound.set, s.sortKeys = newFeeds(), map[BlobID]bool{}, newSortKeys(maxSortKeys)
 	s.text = newTextIndex(s)
+	s.readings = newReadings()
+	s.bodies = &sync.Pool{New: func() any { b := make([]byte, smallBody); return &b }}
 	if s.lock, err = lockFile(filepath.Join(dir, "lock")); err != nil {
 		return nil, fmt.Errorf("open store %q: %w", dir, err)
 	}

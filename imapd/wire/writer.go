@@ -1,59 +1,39 @@
 package wire
 
 import (
-	"bufio"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"mailstead/mail"
 )
 
-// Writer writes responses. Errors stay in it and come out of Flush. It is for
-// one goroutine.
+// Writer writes responses. Errors stay in it and come out of Flush. It has a
+// buffer only while something waits in it. It is for one goroutine.
 type Writer struct {
-	bw   *bufio.Writer
+	s    io.Writer
 	to   flusher // nil: Flush need not go further
 	utf8 bool
+	err  error
+
+	pool *Pool
+	home *[]byte // the pool's buffer, nil when there is none
+	buf  []byte
 }
 
 // flusher is a stream that keeps bytes back until it is flushed.
 type flusher interface{ Flush() error }
 
-// NewWriter writes to s. When s has a method Flush, that is called too when the
-// Writer is flushed.
-func NewWriter(s io.Writer) *Writer {
-	w := &Writer{bw: bufio.NewWriterSize(s, 16<<10)}
-	w.to, _ = s.(flusher)
-	return w
-}
+// NewWriter is Pool.NewWriter with a pool of its own.
+func NewWriter(s io.Writer) *Writer { return NewPool().NewWriter(s) }
 
 // SetUTF8 tells that the client takes UTF-8 in quoted strings and mailbox names
 // (IMAP4rev2 or UTF8=ACCEPT is enabled).
 func (w *Writer) SetUTF8(on bool) { w.utf8 = on }
 
-// Flush sends what was written.
-func (w *Writer) Flush() error {
-	if err := w.bw.Flush(); err != nil || w.to == nil {
-		return err
-	}
-	return w.to.Flush()
-}
-
-// Reset goes on with another stream (after COMPRESS).
-func (w *Writer) Reset(s io.Writer) {
-	w.bw.Reset(s)
-	w.to, _ = s.(flusher)
-}
-
-// Raw writes s as it is.
-func (w *Writer) Raw(s string) { w.bw.WriteString(s) }
-
 // End ends a response.
-func (w *Writer) End() { w.bw.WriteString("\r\n") }
+func (w *Writer) End() { w.Raw("\r\n") }
 
 // text makes a human-readable text fit one line.
 func text(s string) string {
@@ -88,32 +68,78 @@ func (w *Writer) Untagged(s string) { w.Raw("* " + s + "\r\n") }
 
 // NumResponse writes a number and a word: EXISTS, RECENT, EXPUNGE.
 func (w *Writer) NumResponse(n uint32, word string) {
-	w.Raw("* " + strconv.FormatUint(uint64(n), 10) + " " + word + "\r\n")
+	w.Raw("* ")
+	w.Num(int64(n))
+	w.Raw(" " + word + "\r\n")
 }
 
 // String writes a string: quoted when that can be, else as a literal. NUL, which
 // neither may hold, becomes a space.
 func (w *Writer) String(s string) {
-	quote, escape := len(s) <= 4096, false
+	var found kindOfByte
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == 0:
-			s = strings.ReplaceAll(s, "\x00", " ")
-		case c == '\r' || c == '\n' || c >= 0x80 && !w.utf8:
-			quote = false
-		case c == '"' || c == '\\':
-			escape = true
-		}
+		found |= kindsOfBytes[s[i]]
 	}
-	if !quote || w.utf8 && !utf8.ValidString(s) {
-		fmt.Fprintf(w.bw, "{%d}\r\n%s", len(s), s)
+	if found&isNUL != 0 {
+		s = strings.ReplaceAll(s, "\x00", " ")
+	}
+	if len(s) > maxQuoted || found&isLine != 0 || found&is8bit != 0 && !(w.utf8 && utf8.ValidString(s)) {
+		w.announce("{", int64(len(s)))
+		w.Raw(s)
 		return
 	}
-	if escape {
-		s = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s)
+	w.Raw(`"`)
+	if found&isEscaped != 0 {
+		w.escaped(s)
+	} else {
+		w.Raw(s)
 	}
-	w.Raw(`"` + s + `"`)
+	w.Raw(`"`)
 }
+
+// Quoted gives what String writes.
+func (w *Writer) Quoted(s string) string {
+	var b strings.Builder
+	q := &Writer{s: &b, utf8: w.utf8, pool: w.pool}
+	q.String(s)
+	_ = q.Flush() // a Builder takes everything
+	return b.String()
+}
+
+// maxQuoted is the longest string that is written quoted.
+const maxQuoted = 4096
+
+func (w *Writer) escaped(s string) {
+	for {
+		i := strings.IndexAny(s, `"\`)
+		if i < 0 {
+			w.Raw(s)
+			return
+		}
+		w.Raw(s[:i])
+		w.Raw(`\`)
+		w.Raw(s[i : i+1])
+		s = s[i+1:]
+	}
+}
+
+// kindOfByte says what a byte means for how a string can be written.
+type kindOfByte uint8
+
+const (
+	isNUL kindOfByte = 1 << iota
+	isLine
+	is8bit
+	isEscaped
+)
+
+var kindsOfBytes = func() (t [256]kindOfByte) {
+	t[0], t['\r'], t['\n'], t['"'], t['\\'] = isNUL, isLine, isLine, isEscaped, isEscaped
+	for c := 0x80; c < len(t); c++ {
+		t[c] = is8bit
+	}
+	return t
+}()
 
 // NString writes a string, or NIL for an empty one.
 func (w *Writer) NString(s string) {
@@ -131,33 +157,6 @@ func (w *Writer) Mailbox(name string) {
 	}
 	w.String(name)
 }
-
-// Literal streams size bytes of r as a literal; what r is short of is filled
-// with spaces, so that the client keeps in step, and the error returned.
-func (w *Writer) Literal(size int64, r io.Reader) error { return w.literal("{", size, r) }
-
-// LiteralBinary is Literal for content that may hold NUL (RFC 3516 literal8).
-func (w *Writer) LiteralBinary(size int64, r io.Reader) error { return w.literal("~{", size, r) }
-
-func (w *Writer) literal(open string, size int64, r io.Reader) error {
-	fmt.Fprintf(w.bw, "%s%d}\r\n", open, size)
-	n, err := io.Copy(w.bw, io.LimitReader(r, size))
-	if n == size {
-		return err
-	}
-	if err == nil {
-		err = io.ErrUnexpectedEOF
-	}
-	for ; n < size; n++ {
-		if w.bw.WriteByte(' ') != nil {
-			break
-		}
-	}
-	return err
-}
-
-// InternalDate writes a date-time.
-func (w *Writer) InternalDate(t time.Time) { w.Raw(t.Format(`"_2-Jan-2006 15:04:05 -0700"`)) }
 
 // ListExtra is the extended data of a LIST response.
 type ListExtra struct {
@@ -208,7 +207,7 @@ func (w *Writer) Envelope(e *mail.Envelope) {
 	w.NString(e.Date)
 	w.Raw(" ")
 	w.NString(e.Subject)
-	for _, l := range [][]mail.Mailbox{e.From, e.Sender, e.ReplyTo, e.To, e.Cc, e.Bcc} {
+	for _, l := range [...][]mail.Mailbox{e.From, e.Sender, e.ReplyTo, e.To, e.Cc, e.Bcc} {
 		w.Raw(" ")
 		w.addresses(l)
 	}
@@ -225,14 +224,16 @@ func (w *Writer) addresses(l []mail.Mailbox) {
 		return
 	}
 	w.Raw("(")
-	for _, a := range l {
+	for i := range l {
+		a := &l[i]
 		w.Raw("(")
-		for i, s := range []string{a.Name, a.Route, a.Local, a.Host} {
-			if i > 0 {
-				w.Raw(" ")
-			}
-			w.NString(s)
-		}
+		w.NString(a.Name)
+		w.Raw(" ")
+		w.NString(a.Route)
+		w.Raw(" ")
+		w.NString(a.Local)
+		w.Raw(" ")
+		w.NString(a.Host)
 		w.Raw(")")
 	}
 	w.Raw(")")
@@ -267,16 +268,19 @@ func (w *Writer) BodyStructure(p *mail.Part, extended bool) {
 	w.NString(p.Description)
 	w.Raw(" ")
 	w.String(p.Encoding)
-	fmt.Fprintf(w.bw, " %d", p.End-p.BodyStart)
+	w.Raw(" ")
+	w.Num(p.End - p.BodyStart)
 	switch {
 	case p.Envelope != nil && len(p.Children) > 0:
 		w.Raw(" ")
 		w.Envelope(p.Envelope)
 		w.Raw(" ")
 		w.BodyStructure(p.Children[0], extended)
-		fmt.Fprintf(w.bw, " %d", p.Lines)
+		w.Raw(" ")
+		w.Num(p.Lines)
 	case p.Type == "text":
-		fmt.Fprintf(w.bw, " %d", p.Lines)
+		w.Raw(" ")
+		w.Num(p.Lines)
 	}
 	if extended {
 		w.Raw(" ")
