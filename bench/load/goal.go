@@ -42,7 +42,8 @@ func (b *Bench) needs(ctx context.Context, capability string) error {
 // Answer is what a server has said to a command, so that answers can be compared.
 type Answer struct {
 	// Count and Size must be the same for each server: messages, and octets of
-	// theirs. Hash is of all the numbers of a search.
+	// theirs. Hash is of all the numbers of a search, in their
+	// order and with what parentheses are around them.
 	Count int
 	Size  int64
 	Hash  uint64
