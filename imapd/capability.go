@@ -27,8 +27,10 @@ var (
 		"I18NLEVEL=1",
 		"IDLE",
 		"LIST-EXTENDED",
+		"LIST-METADATA",
 		"LIST-MYRIGHTS",
 		"LIST-STATUS",
+		"METADATA",
 		"MOVE",
 		"MULTISEARCH",
 		"NAMESPACE",
@@ -130,6 +132,12 @@ func (s *session) enable(_ context.Context, c *wire.Command) (reply, error) {
 				on = append(on, "UTF8=ACCEPT")
 			}
 			s.utf8 = true
+		case "METADATA", "METADATA-SERVER":
+			if !s.attention.metadata {
+				on = append(on, strings.ToUpper(name))
+			}
+			s.attention.metadata = true
+			s.attend()
 		case "CONDSTORE":
 			if !s.condstore {
 				on = append(on, "CONDSTORE")

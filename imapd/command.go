@@ -61,6 +61,8 @@ var commands = map[string]command{
 	"APPEND":      {states: loggedIn, run: (*session).append},
 	"IDLE":        {states: loggedIn, run: (*session).idle},
 
+	"GETMETADATA":  {states: loggedIn, run: (*session).getMetadata},
+	"SETMETADATA":  {states: loggedIn, run: (*session).setMetadata},
 	"GETQUOTA":     {states: loggedIn, run: (*session).getQuota},
 	"GETQUOTAROOT": {states: loggedIn, run: (*session).getQuotaRoot},
 	"SETQUOTA":     {states: loggedIn, run: (*session).setQuota},

@@ -51,6 +51,7 @@ func (s *session) idle(ctx context.Context, _ *wire.Command) (reply, error) {
 			finish()
 			return reply{}, fatal{context.Cause(ctx)}
 		case <-s.wake():
+		case <-s.noticed():
 		}
 		if err := s.announceNow(); err != nil {
 			s.conn.interrupt()
@@ -70,11 +71,13 @@ func (s *session) wake() <-chan struct{} {
 
 // announceNow announces without waiting for a command.
 func (s *session) announceNow() error {
-	if s.view == nil {
-		return nil
+	if s.view != nil {
+		if err := s.announce(true); err != nil {
+			return err
+		}
 	}
-	if err := s.announce(true); err != nil {
-		return err
+	if !s.leaving {
+		s.announceNotices()
 	}
 	if err := s.w.Flush(); err != nil {
 		return fatal{err}

@@ -139,6 +139,11 @@ func (s *session) list(_ context.Context, c *wire.Command) (reply, error) {
 		if err := s.describeListed(l.at, a.Return); err != nil {
 			return reply{}, err
 		}
+		if l.at.box.ID != 0 && a.Return.Metadata != nil {
+			if err := s.listMetadata(l, a.Return.Metadata); err != nil {
+				return reply{}, err
+			}
+		}
 	}
 	return done(), nil
 }

@@ -60,6 +60,7 @@ type session struct {
 	// condstore: the client is told modseqs; qresync: QRESYNC is enabled, and
 	// with it condstore (RFC 7162).
 	condstore, qresync bool
+	attention          attention
 
 	leaving  bool // BYE is said
 	failures int  // of logging in
@@ -68,7 +69,8 @@ type session struct {
 }
 
 func newSession(srv *Server, c *conn, remote netip.Addr, log *slog.Logger) *session {
-	s := &session{srv: srv, conn: c, log: log, connLog: log, remote: remote, start: time.Now(), autoFlush: true, pendings: newPendings()}
+	s := &session{srv: srv, conn: c, log: log, connLog: log, remote: remote, start: time.Now(), autoFlush: true, pendings: newPendings(),
+		attention: attention{origin: new(storage.Origin)}}
 	s.w = wire.NewWriter(c)
 	s.r = wire.NewReader(input{s}, wire.Limits{}, s.continuation)
 	return s
@@ -108,7 +110,7 @@ func (s *session) serve(parent context.Context) {
 	defer stop()
 
 	s.w.Status("*", kindOK, "CAPABILITY "+s.capabilities(), s.srv.greeting())
-	err := s.loop(ctx)
+	err := s.loop(storage.WithOrigin(ctx, s.attention.origin))
 	if serr := s.settle(); err == nil {
 		err = serr
 	}
@@ -199,6 +201,9 @@ func (s *session) execute(ctx context.Context, c *wire.Command) error {
 			return nil
 		}
 	}
+	if !row.quiet {
+		s.announceNotices()
+	}
 	if answer.kind == kindBad {
 		s.notUnderstood(c.Tag, answer)
 		return nil
@@ -272,6 +277,7 @@ func (s *session) goodbye(ctx context.Context, err error) {
 // end frees what the session holds and writes its last line of log.
 func (s *session) end() {
 	s.deselect()
+	s.inattentive()
 	if s.unwatch != nil {
 		s.unwatch()
 	}

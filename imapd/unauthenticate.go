@@ -11,6 +11,7 @@ import (
 // begins again.
 func (s *session) unauthenticate(_ context.Context, _ *wire.Command) (reply, error) {
 	s.deselect()
+	s.inattentive()
 	s.unwatch()
 	s.unwatch = nil
 	s.account = 0

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"mailstead/mail"
 )
@@ -25,19 +26,61 @@ type Annotation struct {
 	Remove bool // Annotate: there shall be none
 }
 
-// Annotate sets and removes annotations of a mailbox, all or none: those that
-// user alone sees, or with user 0 those that everybody does who may see the
-// mailbox. With Mailbox 0 they are of the account as a whole, with Account 0 too
-// of the server. Errors: ErrNoMailbox, ErrNoAccount, ErrTooBig for a value,
-// ErrLimit for a name and for the number and bytes of all.
-func (s *Store) Annotate(ctx context.Context, ref Ref, user mail.AccountID, list []Annotation) error {
-	r := record{kind: kindAnnotate, account: ref.Account, mailbox: ref.Mailbox, user: user}
-	for _, a := range list {
+// AnnotationSet is what is to become of annotations of a mailbox: those that
+// User alone sees, or with 0 those that everybody does who may see the mailbox.
+// With Mailbox 0 they are of the account as a whole, with Account 0 too of the
+// server.
+type AnnotationSet struct {
+	Ref
+	User mail.AccountID
+	List []Annotation
+}
+
+// Annotate sets and removes annotations, all or none. Errors: ErrNoMailbox,
+// ErrNoAccount, ErrTooBig for a value, ErrLimit for a name and for the number and
+// bytes of all.
+func (s *Store) Annotate(ctx context.Context, sets ...AnnotationSet) error {
+	if len(sets) == 0 {
+		return nil
+	}
+	req := &request{}
+	for _, set := range sets {
+		r, err := set.record()
+		if err != nil {
+			return err
+		}
+		req.items = append(req.items, &item{rec: r})
+	}
+	s.annotating.Lock() // what is there when it is counted is there when it is applied
+	defer s.annotating.Unlock()
+	err := s.view(func(x index) error {
+		for _, it := range req.items {
+			if err := x.annotationsFit(&it.rec); err != nil {
+				return err
+			}
+			it.meta = it.rec.pack()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	out, err := s.commit(ctx, req)
+	for i := range out {
+		err = errors.Join(err, out[i].err)
+	}
+	return err
+}
+
+// record is a set as the log has it.
+func (set *AnnotationSet) record() (record, error) {
+	r := record{kind: kindAnnotate, time: time.Now().Unix(), account: set.Account, mailbox: set.Mailbox, user: set.User}
+	for _, a := range set.List {
 		if len(a.Value) > MaxAnnotation && !a.Remove {
-			return fmt.Errorf("annotation of %d bytes: %w", len(a.Value), ErrTooBig)
+			return r, fmt.Errorf("annotation of %d bytes: %w", len(a.Value), ErrTooBig)
 		}
 		if a.Entry == "" || len(a.Entry) > MaxEntryName {
-			return fmt.Errorf("annotation's name of %d bytes: %w", len(a.Entry), ErrLimit)
+			return r, fmt.Errorf("annotation's name of %d bytes: %w", len(a.Entry), ErrLimit)
 		}
 		n := noted{entry: a.Entry, set: !a.Remove}
 		if n.set {
@@ -45,23 +88,7 @@ func (s *Store) Annotate(ctx context.Context, ref Ref, user mail.AccountID, list
 		}
 		r.notes = append(r.notes, n)
 	}
-	s.annotating.Lock() // what is there when it is counted is there when it is applied
-	defer s.annotating.Unlock()
-	err := s.view(func(x index) error {
-		if ref.Mailbox != 0 {
-			m, err := x.mailbox(ref)
-			if err != nil {
-				return err
-			}
-			r.name = m.Name
-		}
-		return x.annotationsFit(&r)
-	})
-	if err != nil {
-		return err
-	}
-	_, err = s.change(ctx, r)
-	return err
+	return r, nil
 }
 
 // Annotations lists the annotations that Annotate has set, by name. Errors:
@@ -138,9 +165,20 @@ func (x index) annotable(ref Ref, user mail.AccountID) error {
 	return nil
 }
 
-// annotationsFit holds what would be there after a record against the limits.
+// annotationsFit holds what would be there after a record against the limits,
+// and completes the record.
 func (x index) annotationsFit(r *record) error {
 	ref := Ref{r.account, r.mailbox}
+	if err := x.annotable(ref, r.user); err != nil {
+		return err
+	}
+	if r.mailbox != 0 {
+		m, err := x.mailbox(ref)
+		if err != nil {
+			return err
+		}
+		r.name = m.Name // for a log that is damaged
+	}
 	count, bytes, grows := 0, 0, 0
 	size := map[string]int{} // of the new ones
 	for _, n := range r.notes {
@@ -190,7 +228,9 @@ func (x index) applyAnnotate(r *record) (out outcome, err error) {
 	if err := x.annotable(ref, r.user); err != nil {
 		return outcome{err: err}, nil
 	}
+	notice := Notice{Ref: ref, Kind: NoticeAnnotated, User: r.user}
 	for _, n := range r.notes {
+		notice.Entries = append(notice.Entries, n.entry)
 		k := annoKey(ref, r.user, n.entry)
 		if n.set {
 			err = x.put(bucketAnno, k, n.pack())
@@ -201,6 +241,7 @@ func (x index) applyAnnotate(r *record) (out outcome, err error) {
 			return out, err
 		}
 	}
+	x.notice(notice)
 	return out, nil
 }
 

@@ -31,7 +31,7 @@ func annotations(t *testing.T, s *storage.Store, ref storage.Ref, user mail.Acco
 
 func annotate(t *testing.T, s *storage.Store, ref storage.Ref, user mail.AccountID, list ...storage.Annotation) {
 	t.Helper()
-	if err := s.Annotate(t.Context(), ref, user, list); err != nil {
+	if err := s.Annotate(t.Context(), storage.AnnotationSet{Ref: ref, User: user, List: list}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -67,11 +67,11 @@ func TestAnnotationsAreSetAndRemoved(t *testing.T) {
 		t.Errorf("after removing one: got %q", got)
 	}
 	for _, ref := range []storage.Ref{{Account: 1, Mailbox: 99}, {Account: 9}} {
-		if err := s.Annotate(t.Context(), ref, 0, []storage.Annotation{{Entry: "/a"}}); !errors.Is(err, storage.ErrNoMailbox) && !errors.Is(err, storage.ErrNoAccount) {
+		if err := s.Annotate(t.Context(), storage.AnnotationSet{Ref: ref, List: []storage.Annotation{{Entry: "/a"}}}); !errors.Is(err, storage.ErrNoMailbox) && !errors.Is(err, storage.ErrNoAccount) {
 			t.Errorf("annotate %+v: got %v, want no mailbox or account", ref, err)
 		}
 	}
-	if err := s.Annotate(t.Context(), inbox, 9, []storage.Annotation{{Entry: "/a"}}); !errors.Is(err, storage.ErrNoAccount) {
+	if err := s.Annotate(t.Context(), storage.AnnotationSet{Ref: inbox, User: 9, List: []storage.Annotation{{Entry: "/a"}}}); !errors.Is(err, storage.ErrNoAccount) {
 		t.Errorf("annotate for a user who is not there: got %v", err)
 	}
 }
@@ -84,7 +84,7 @@ func TestAnnotationsHaveLimits(t *testing.T) {
 	value := func(n int) string { return strings.Repeat("v", n) }
 	try := func(name string, ref storage.Ref, want error, list ...storage.Annotation) {
 		t.Helper()
-		if err := s.Annotate(t.Context(), ref, 0, list); !errors.Is(err, want) {
+		if err := s.Annotate(t.Context(), storage.AnnotationSet{Ref: ref, List: list}); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", name, err, want)
 		}
 	}
@@ -100,7 +100,7 @@ func TestAnnotationsHaveLimits(t *testing.T) {
 	try("one more", inbox, storage.ErrLimit, storage.Annotation{Entry: "/more"})
 	try("one of them again", inbox, nil, storage.Annotation{Entry: "/N0", Value: "x"})
 	try("one for another", inbox, nil, storage.Annotation{Entry: "/n0", Remove: true}, storage.Annotation{Entry: "/m0"})
-	if err := s.Annotate(t.Context(), inbox, 1, []storage.Annotation{{Entry: "/more"}}); err != nil {
+	if err := s.Annotate(t.Context(), storage.AnnotationSet{Ref: inbox, User: 1, List: []storage.Annotation{{Entry: "/more"}}}); err != nil {
 		t.Errorf("one's own, beside everybody's: %v", err)
 	}
 	list = list[:0]

@@ -22,6 +22,7 @@ type outcome struct {
 	modseq   ModSeq
 	count    int // messages purged or undeleted
 	events   []addressed
+	notices  []Notice
 }
 
 // addressed is an event and the mailbox it happened to.
@@ -34,6 +35,13 @@ type addressed struct {
 // index and the record: live operation, replay and rebuild come to the same.
 // The error is a fault of the index itself; the transaction must not commit.
 func apply(x index, it *item) (outcome, error) {
+	x.state.notices = nil
+	out, err := x.apply(it)
+	out.notices = x.state.notices
+	return out, err
+}
+
+func (x index) apply(it *item) (outcome, error) {
 	r := &it.rec
 	if err := x.grow(it.pos.segment, it.length(), 0); err != nil {
 		return outcome{}, err

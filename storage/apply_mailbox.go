@@ -79,6 +79,7 @@ func (x index) make(id mail.AccountID, m Mailbox, now int64) (Mailbox, error) {
 	if err := x.put(bucketName, nameKey(id, m.Name), binary.BigEndian.AppendUint32(nil, uint32(m.ID))); err != nil {
 		return m, err
 	}
+	x.notice(Notice{Ref: Ref{id, m.ID}, Kind: NoticeCreated, Name: m.Name})
 	return m, x.inherit(Ref{id, m.ID}, m.Name)
 }
 
@@ -169,6 +170,7 @@ func (x index) applyDeleteMailbox(r *record) (out outcome, err error) {
 		return out, err
 	}
 	out.events = []addressed{{ref, Event{Kind: EventDeleted}}}
+	x.notice(Notice{Ref: ref, Kind: NoticeDeleted, Name: r.name})
 	return out, nil
 }
 
@@ -299,6 +301,7 @@ func (x index) rename(ref Ref, from, to string) error {
 		return fmt.Errorf("rename %q: %w", from, err)
 	}
 	m.Name = to
+	x.notice(Notice{Ref: ref, Kind: NoticeRenamed, Name: to, Was: from})
 	if err := x.putMailbox(ref, m); err != nil {
 		return err
 	}
@@ -313,6 +316,9 @@ func (x index) applySubscribe(r *record) (outcome, error) {
 		return outcome{err: ErrNoAccount}, nil
 	}
 	k := nameKey(r.account, r.name)
+	if x.has(bucketSub, k) != r.on {
+		x.notice(Notice{Ref: Ref{Account: r.account}, Kind: NoticeSubscribed, Name: r.name})
+	}
 	if r.on {
 		return outcome{}, x.put(bucketSub, k, []byte{1})
 	}

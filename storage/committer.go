@@ -30,6 +30,8 @@ type request struct {
 	start                  position // seal: of the new segment
 	seq                    uint64   // seal: of its first record
 
+	origin *Origin // whose it is, nil for nobody's
+
 	logged chan struct{} // closed when the records are durable, or logErr says why not
 	logErr error
 	done   chan struct{} // closed when they are indexed too, or err says why not

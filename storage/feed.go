@@ -52,6 +52,7 @@ func (s *Store) publish(r *request) {
 	for i := range r.out {
 		s.feeds.publish(r.out[i].events)
 		s.text.arrived(r.out[i].events)
+		s.watches.publish(r.origin, &r.out[i])
 		if rec := &r.items[i].rec; rec.kind == kindReserve {
 			s.feeds.forget(Ref{rec.account, rec.mailbox})
 		}

@@ -56,6 +56,8 @@ type index struct {
 type txState struct {
 	fault error    // the first row that could not be read
 	freed []uint64 // files of bodies that nothing needs once it is committed
+
+	notices []Notice // of the record that is applied
 }
 
 func (t *txState) damaged(bucket string, key []byte) error {

@@ -46,6 +46,7 @@ type Store struct {
 	safe     *syncPoint
 	broken   bool // a write transaction panicked: bbolt may wait for itself; stage 2, Open and Close alone
 	feeds    feeds
+	watches  watches
 	sound    verified
 	sortKeys *sortKeys
 	readings *sync.Pool // of *reading
@@ -283,6 +284,7 @@ func (s *Store) send(ctx context.Context, req *request) error {
 	s.senders.Add(1)
 	s.mu.Unlock()
 	defer s.senders.Done()
+	req.origin = originOf(ctx)
 	req.logged, req.done = make(chan struct{}), make(chan struct{})
 	select {
 	case s.queue <- req:

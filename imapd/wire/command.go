@@ -61,6 +61,7 @@ type (
 		Subscribed, Children, SpecialUse bool
 		MyRights                         bool // RFC 8440
 		Status                           []string
+		Metadata                         []string // entries, RFC 9590
 	}
 	// AppendArgs of APPEND. The message follows: Literal or SkipLiteral.
 	AppendArgs struct {
@@ -153,6 +154,8 @@ func (r *Reader) table() map[string]func(*Command) any {
 		"GETQUOTA":       func(*Command) any { return QuotaArgs{Root: r.arg(r.astring)} },
 		"GETQUOTAROOT":   func(*Command) any { return SelectArgs{Mailbox: r.arg(r.mailbox)} },
 		"SETQUOTA":       func(*Command) any { return r.setQuota() },
+		"GETMETADATA":    func(*Command) any { return r.getMetadata() },
+		"SETMETADATA":    func(*Command) any { return r.setMetadata() },
 		"LOGIN":          func(*Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
 		"AUTHENTICATE":   func(*Command) any { return r.authenticate() },
 		"SELECT":         func(*Command) any { return r.selectArgs() },
@@ -320,6 +323,9 @@ func (r *Reader) listReturn(o *ListReturn) {
 			o.MyRights = true
 		case "STATUS":
 			o.Status = r.statusItems()
+		case "METADATA": // RFC 9590 §5
+			r.need(' ')
+			o.Metadata = r.entryList()
 		default:
 			r.fail("LIST return option %q is not known", k)
 		}

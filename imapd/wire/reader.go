@@ -178,6 +178,9 @@ func (r *Reader) need(b byte) {
 // lineEnd takes the line break; trailing spaces, which some clients send, are
 // passed over.
 func (r *Reader) lineEnd() {
+	if r.ended {
+		return // it was refused at a literal that the client has not sent
+	}
 	for r.take(' ') {
 	}
 	switch r.peek() {
@@ -272,6 +275,16 @@ func (r *Reader) literal() string {
 		r.err = ErrTooLong
 		return ""
 	}
+	s := r.literalBytes(size, sync)
+	if strings.IndexByte(s, 0) >= 0 {
+		r.fail("NUL in a literal")
+	}
+	return s
+}
+
+// literalBytes reads what was announced, after the client was told to go on when
+// it waits for that.
+func (r *Reader) literalBytes(size int64, sync bool) string {
 	if sync {
 		if err := r.cont("go ahead"); err != nil {
 			r.err = err
@@ -282,9 +295,6 @@ func (r *Reader) literal() string {
 	if _, err := io.ReadFull(r.br, b); err != nil {
 		r.err = err
 		return ""
-	}
-	if bytes.IndexByte(b, 0) >= 0 {
-		r.fail("NUL in a literal")
 	}
 	return string(b)
 }

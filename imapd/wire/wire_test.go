@@ -29,16 +29,16 @@ func TestReadCommand(t *testing.T) {
 		{"a SELECT &AOk-", "{a SELECT false {é false <nil>}}"},
 		{"a EXAMINE x (CONDSTORE)", "{a EXAMINE false {x true <nil>}}"},
 		{"a CREATE x (USE (\\Sent))", `{a CREATE false {x \Sent}}`},
-		{`a LIST "" %`, "{a LIST false { [%] false {false false false false} {false false false false []}}}"},
+		{`a LIST "" %`, "{a LIST false { [%] false {false false false false} {false false false false [] []}}}"},
 		{"a SETACL INBOX -bob@x.test +lr", "{a SETACL false {INBOX -bob@x.test +lr}}"},
 		{`a setacl {1+}` + "\r\n" + `x "an y" ""`, "{a SETACL false {x an y }}"},
 		{"a DELETEACL inbox anyone", "{a DELETEACL false {INBOX anyone}}"},
 		{`a LISTRIGHTS a/b "-bob"`, "{a LISTRIGHTS false {a/b -bob}}"},
 		{"a GETACL a", "{a GETACL false {a}}"},
 		{`a MYRIGHTS "a b"`, "{a MYRIGHTS false {a b}}"},
-		{`a LIST "" * RETURN (MYRIGHTS)`, "{a LIST false { [*] true {false false false false} {false false false true []}}}"},
+		{`a LIST "" * RETURN (MYRIGHTS)`, "{a LIST false { [*] true {false false false false} {false false false true [] []}}}"},
 		{`a LIST (SUBSCRIBED RECURSIVEMATCH) "" ("a*" %) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))`,
-			"{a LIST false { [a* %] true {true false true false} {false true false false [MESSAGES UNSEEN]}}}"},
+			"{a LIST false { [a* %] true {true false true false} {false true false false [MESSAGES UNSEEN] []}}}"},
 		{"a UID STORE 1:3,7 +flags.silent (\\seen $x)", `{a STORE true {1:3,7 <nil> 1 true [\Seen $x]}}`},
 		{"a STORE *:2 FLAGS \\Deleted", `{a STORE false {2:* <nil> 0 false [\Deleted]}}`},
 		{"a UID COPY $ x", "{a COPY true {$ x}}"},
@@ -282,7 +282,8 @@ func TestWriteStructure(t *testing.T) {
 
 func FuzzReadCommand(f *testing.F) {
 	for _, s := range []string{"a NOOP\r\n", "a LOGIN {1+}\r\nx y\r\n", "a SEARCH OR 1 (NOT 2)\r\n", "a FETCH 1:* (BODY[1.HEADER.FIELDS (X)]<1.2>)\r\n", "a APPEND x {1}\r\n", "a LIST () \"\" (\"%\") RETURN (STATUS (SIZE))\r\n",
-		"a SELECT x (CONDSTORE QRESYNC (1 2 3:4 (5:6 7:8)))\r\n", "a STORE 1 (UNCHANGEDSINCE 5) FLAGS x\r\n", "a UID FETCH 1 (MODSEQ) (CHANGEDSINCE 4 VANISHED)\r\n", "a SEARCH MODSEQ \"/flags/x\" all 5\r\n"} {
+		"a SELECT x (CONDSTORE QRESYNC (1 2 3:4 (5:6 7:8)))\r\n", "a STORE 1 (UNCHANGEDSINCE 5) FLAGS x\r\n", "a UID FETCH 1 (MODSEQ) (CHANGEDSINCE 4 VANISHED)\r\n", "a SEARCH MODSEQ \"/flags/x\" all 5\r\n",
+		"a GETMETADATA (MAXSIZE 5 DEPTH infinity) x (/private/a)\r\n", "a SETMETADATA x (/private/a {1+}\r\ny /shared/b NIL)\r\n", "a SETMETADATA x (/private/a ~{65537}\r\n", "a SETQUOTA \"\" (STORAGE 1)\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
