@@ -67,29 +67,25 @@ type guessing struct{ transform.NopResetter }
 
 // Transform implements transform.Transformer.
 func (guessing) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
-	for nSrc < len(src) {
-		out := src[nSrc : nSrc+1]
-		if src[nSrc] >= utf8.RuneSelf {
-			if !atEOF && !utf8.FullRune(src[nSrc:]) {
-				return nDst, nSrc, transform.ErrShortSrc
-			}
-			r, n := utf8.DecodeRune(src[nSrc:])
-			if out = src[nSrc : nSrc+n]; r == utf8.RuneError && n == 1 {
-				out = utf8.AppendRune(nil, charmap.Windows1252.DecodeByte(src[nSrc]))
-				n = 1
-			}
-			if nDst+len(out) > len(dst) {
-				return nDst, nSrc, transform.ErrShortDst
-			}
-			nDst += copy(dst[nDst:], out)
-			nSrc += n
-			continue
+	for {
+		n := 0
+		for most := min(len(src)-nSrc, len(dst)-nDst); n < most && src[nSrc+n] < utf8.RuneSelf; n++ {
+			dst[nDst+n] = src[nSrc+n]
 		}
-		if nDst == len(dst) {
+		if nSrc, nDst = nSrc+n, nDst+n; nSrc == len(src) {
+			return nDst, nSrc, nil
+		}
+		if !atEOF && !utf8.FullRune(src[nSrc:]) {
+			return nDst, nSrc, transform.ErrShortSrc
+		}
+		r, n := utf8.DecodeRune(src[nSrc:])
+		if r == utf8.RuneError && n == 1 {
+			r = charmap.Windows1252.DecodeByte(src[nSrc])
+		}
+		if nDst+utf8.RuneLen(r) > len(dst) {
 			return nDst, nSrc, transform.ErrShortDst
 		}
-		dst[nDst] = out[0]
-		nDst, nSrc = nDst+1, nSrc+1
+		nDst += utf8.EncodeRune(dst[nDst:], r)
+		nSrc += n
 	}
-	return nDst, nSrc, nil
 }

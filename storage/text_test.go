@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -466,5 +467,49 @@ func TestTextIndexOfAnotherStoreIsDropped(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(tt.name, err)
 		}
+	}
+}
+
+// What is gone for good is taken out of the pieces.
+func TestTextIndexForgetsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openText(t, dir, quietText())
+	if err := s.CreateAccount(t.Context(), 1, "a"); err != nil {
+		t.Fatal(err)
+	}
+	ref := fillText(t, s, 90)
+	if err := s.IndexText(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	holds := func(word string) bool {
+		for _, f := range textFiles(t, dir) {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b, []byte("\n"+word+"\n")) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, tt := range []struct {
+		name        string
+		gone        UIDSet
+		first, last bool // the words of the first and the last message are there
+	}{
+		{"few", UIDSet{{1, 5}}, true, true}, {"a third", UIDSet{{1, 30}}, false, true}, {"all", nil, false, false},
+	} {
+		if _, _, err := s.Expunge(t.Context(), ref, tt.gone, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.IndexText(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if first, last := holds("word90"), holds("word1"); first != tt.first || last != tt.last {
+			t.Errorf("%s: got %v and %v, want %v and %v", tt.name, first, last, tt.first, tt.last)
+		}
+		sameAnswers(t, s, ref, tt.name)
 	}
 }

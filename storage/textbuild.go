@@ -26,6 +26,8 @@ const (
 	textBatch = 256
 	textFew   = 32
 	textEvery = time.Minute
+	// textThin is how often pieces are looked through for what is gone.
+	textThin = 24 * time.Hour
 	// textMemory is what the messages of a piece take while it is made.
 	textMemory = 48 << 20
 	textDocs   = 1 << 14 // of one piece, before merging
@@ -51,14 +53,17 @@ func (t *textIndex) keep(ctx context.Context) {
 	tick := time.NewTicker(textEvery)
 	defer tick.Stop()
 	least := min(textFew, t.batch())
-	for first := true; ; first = false {
+	var whole time.Time // when all accounts were looked at
+	for {
 		var err error
-		if first {
+		thin := time.Since(whole) >= textThin
+		if thin {
+			whole = time.Now()
 			err = t.sweep()
 			t.all()
 		}
 		if err == nil {
-			err = t.round(ctx, least, true)
+			err = t.round(ctx, textRound{least: least, gently: true, thin: thin})
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
 			t.s.log.Warn("text index not made", logkey.Err, err)
@@ -105,18 +110,21 @@ func (t *textIndex) all() {
 	}
 }
 
-// round indexes the accounts that have so many new messages at least. gently
-// leaves the machine to others half the time.
-func (t *textIndex) round(ctx context.Context, least int, gently bool) error {
+// textRound says how accounts are looked at.
+type textRound struct {
+	least  int  // new messages that are worth a piece
+	gently bool // leave the machine to others half the time
+	thin   bool // take out what is gone
+}
+
+// round indexes the accounts that have enough new messages.
+func (t *textIndex) round(ctx context.Context, how textRound) error {
 	t.work.Lock()
 	defer t.work.Unlock()
-	if !gently {
-		t.all()
-	}
 	t.mu.Lock()
 	var ids []mail.AccountID
 	for id, n := range t.added {
-		if n >= least {
+		if n >= how.least {
 			ids = append(ids, id)
 			delete(t.added, id)
 		}
@@ -125,7 +133,7 @@ func (t *textIndex) round(ctx context.Context, least int, gently bool) error {
 	slices.Sort(ids)
 	var errs []error
 	for _, id := range ids {
-		w := textWork{t: t, ctx: ctx, id: id, least: least, gently: gently, since: time.Now()}
+		w := textWork{t: t, ctx: ctx, id: id, textRound: how, since: time.Now()}
 		left, err := w.index()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("account %d: %w", id, err))
@@ -145,12 +153,11 @@ func (t *textIndex) round(ctx context.Context, least int, gently bool) error {
 
 // textWork is one account's turn.
 type textWork struct {
-	t      *textIndex
-	ctx    context.Context
-	id     mail.AccountID
-	least  int
-	gently bool
-	since  time.Time // when it last rested
+	textRound
+	t     *textIndex
+	ctx   context.Context
+	id    mail.AccountID
+	since time.Time // when it last rested
 }
 
 // rest lets deliveries pass, and others work as long as this one did.
@@ -185,14 +192,21 @@ func (w *textWork) index() (left int, err error) {
 		return 0, err
 	}
 	if len(list) < w.least {
-		return len(list), nil
-	}
-	for len(list) > 0 {
-		if list, err = w.piece(list); err != nil {
+		left = len(list)
+	} else {
+		for len(list) > 0 {
+			if list, err = w.piece(list); err != nil {
+				return 0, err
+			}
+		}
+		if err := w.merge(); err != nil {
 			return 0, err
 		}
 	}
-	return 0, w.merge()
+	if w.thin {
+		err = w.takeOut()
+	}
+	return left, err
 }
 
 // missing lists the messages of the account that no piece has, by blob.

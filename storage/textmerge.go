@@ -66,40 +66,44 @@ func (w *textWork) mergeOnce() (more bool, err error) {
 	if list == nil {
 		return false, nil
 	}
-	var blobs, numbers []uint64
+	alive, err := w.living(list)
+	if err != nil {
+		return false, err
+	}
+	return w.rewrite(a, list, alive)
+}
+
+// living tells which messages of some pieces the account still has.
+func (w *textWork) living(list []*textPiece) (map[uint64]bool, error) {
+	var blobs []uint64
+	for _, p := range list {
+		for i := range p.Len() {
+			blobs = append(blobs, p.blob(i))
+		}
+	}
+	return w.alive(blobs)
+}
+
+// rewrite makes one piece of some, with what is alive. It tells whether it did.
+func (w *textWork) rewrite(a *textAccount, list []*textPiece, alive map[uint64]bool) (done bool, err error) {
+	var numbers []uint64
 	var parts []*textindex.Piece
 	size := int64(0)
 	for _, p := range list {
 		numbers, parts, size = append(numbers, p.number), append(parts, p.Piece), size+p.size
-		for i := range p.Len() {
-			b, _ := p.Doc(i)
-			blobs = append(blobs, b)
-		}
 	}
-	alive, err := w.alive(blobs)
-	if err != nil {
-		return false, err
+	if len(alive) == 0 {
+		w.t.exchange(a, nil, list...)
+		return true, nil
 	}
 	if err := w.t.s.room(size); err != nil {
 		return false, err
 	}
-	keep := func(b uint64) bool { return alive[b] }
 	fresh, err := w.write(a, func(f io.WriterAt) error {
-		return textindex.Merge(&resting{f, w}, textStamp(), numbers, parts, keep)
+		return textindex.Merge(&resting{f, w}, textStamp(), numbers, parts, func(b uint64) bool { return alive[b] })
 	})
 	if errors.Is(err, textindex.ErrDamaged) {
-		whole := true
-		for _, p := range list { // which one is found by reading it all
-			if verr := p.Verify(); verr != nil {
-				whole = false
-				w.t.damaged(a, p, verr)
-			}
-		}
-		if whole { // damaged before its checksums were made
-			for _, p := range list {
-				w.t.damaged(a, p, err)
-			}
-		}
+		w.dropDamaged(a, list, err)
 		return false, nil
 	}
 	if err != nil {
@@ -107,6 +111,41 @@ func (w *textWork) mergeOnce() (more bool, err error) {
 	}
 	w.t.exchange(a, fresh, list...)
 	return true, nil
+}
+
+// dropDamaged finds which piece is damaged by reading them all.
+func (w *textWork) dropDamaged(a *textAccount, list []*textPiece, why error) {
+	found := false
+	for _, p := range list {
+		if err := p.Verify(); err != nil {
+			found = true
+			w.t.damaged(a, p, err)
+		}
+	}
+	if found {
+		return
+	}
+	for _, p := range list { // damaged before its checksums were made
+		w.t.damaged(a, p, why)
+	}
+}
+
+// takeOut rewrites pieces a quarter of which is gone.
+func (w *textWork) takeOut() error {
+	a, pieces := w.t.acquire(w.id)
+	defer w.t.release(a, pieces)
+	for _, p := range pieces {
+		alive, err := w.living([]*textPiece{p})
+		if err != nil {
+			return err
+		}
+		if dead := p.Len() - len(alive); dead > p.Len()/4 {
+			if _, err := w.rewrite(a, []*textPiece{p}, alive); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // resting rests now and then while it is written to.

@@ -379,5 +379,6 @@ func (s *Store) IndexText(ctx context.Context) error {
 	if !s.opts.SearchIndex {
 		return nil
 	}
-	return s.text.round(ctx, 1, false)
+	s.text.all()
+	return s.text.round(ctx, textRound{least: 1, thin: true})
 }
