@@ -19,6 +19,8 @@ func Charset(name string) (enc encoding.Encoding, ok bool) {
 	switch name {
 	case "", "utf-8", "utf8", "us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown":
 		return nil, true
+	case "utf-7", "unicode-1-1-utf-7":
+		return utf7{}, true
 	}
 	if e, err := htmlindex.Get(name); err == nil {
 		return e, true
