@@ -24,8 +24,8 @@ const (
 	// textBatch is how many new messages of an account are worth a piece at once,
 	// textFew how many are after textEvery. Fewer are searched without.
 	textBatch = 256
-	textFew   = 32
-	textEvery = time.Minute
+	textFew   = 16
+	textEvery = 10 * time.Second
 	// textThin is how often pieces are looked through for what is gone.
 	textThin = 24 * time.Hour
 	// textMemory is what the messages of a piece take while it is made.
