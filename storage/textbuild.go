@@ -104,9 +104,7 @@ func (t *textIndex) all() {
 		return // the next round says so
 	}
 	for _, a := range list {
-		t.mu.Lock()
-		t.added[a.ID] += textBatch
-		t.mu.Unlock()
+		t.add(a.ID, textBatch)
 	}
 }
 
@@ -121,7 +119,7 @@ type textRound struct {
 func (t *textIndex) round(ctx context.Context, how textRound) error {
 	t.work.Lock()
 	defer t.work.Unlock()
-	t.mu.Lock()
+	t.newMu.Lock()
 	var ids []mail.AccountID
 	for id, n := range t.added {
 		if n >= how.least {
@@ -129,7 +127,7 @@ func (t *textIndex) round(ctx context.Context, how textRound) error {
 			delete(t.added, id)
 		}
 	}
-	t.mu.Unlock()
+	t.newMu.Unlock()
 	slices.Sort(ids)
 	var errs []error
 	for _, id := range ids {
@@ -140,9 +138,7 @@ func (t *textIndex) round(ctx context.Context, how textRound) error {
 			left = textFew // tried again at the next tick
 		}
 		if left > 0 {
-			t.mu.Lock()
-			t.added[id] += left
-			t.mu.Unlock()
+			t.add(id, left)
 		}
 		if ctx.Err() != nil {
 			break

@@ -51,10 +51,12 @@ type textIndex struct {
 	wake chan struct{}
 	work sync.Mutex // held by who makes pieces, one at a time
 
+	newMu sync.Mutex             // held for a moment only: stage 2 takes it
+	added map[mail.AccountID]int // messages, since they were last looked at
+
 	mu       sync.Mutex
 	accounts map[mail.AccountID]*textAccount
 	proved   map[mail.AccountID]bool // its pieces are of this store
-	added    map[mail.AccountID]int  // messages, since they were last looked at
 	clock    uint64                  // counts uses
 	entries  int                     // of all boxes
 }
@@ -305,16 +307,19 @@ func (t *textIndex) damaged(a *textAccount, p *textPiece, err error) {
 
 // note has an account looked at when there is enough to do.
 func (t *textIndex) note(id mail.AccountID, n int) {
-	t.mu.Lock()
-	t.added[id] += n
-	enough := t.added[id] >= t.batch()
-	t.mu.Unlock()
-	if enough {
+	if t.add(id, n) >= t.batch() {
 		select {
 		case t.wake <- struct{}{}:
 		default:
 		}
 	}
+}
+
+func (t *textIndex) add(id mail.AccountID, n int) int {
+	t.newMu.Lock()
+	defer t.newMu.Unlock()
+	t.added[id] += n
+	return t.added[id]
 }
 
 // arrived notes new messages.
@@ -336,7 +341,9 @@ func (t *textIndex) remove(id mail.AccountID) {
 	if a := t.accounts[id]; a != nil {
 		t.forget(a)
 	}
+	t.newMu.Lock()
 	delete(t.added, id)
+	t.newMu.Unlock()
 	if err := os.RemoveAll(t.accountDir(id)); err != nil {
 		t.s.log.Warn("text index of an account not removed", logkey.Account, id, logkey.Err, err)
 	}
