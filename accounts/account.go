@@ -19,12 +19,13 @@ const (
 // Account is someone who has mail here.
 type Account struct {
 	ID              mail.AccountID
-	Address         mail.Address   // the one it was made with; logs in
-	Addresses       []mail.Address // all of its own, Address among them
-	Quota           int64          // bytes, 0 for no limit
-	MaxMessages     int64          // 0 for no limit
-	Admin           bool           // may change limits of accounts over IMAP
-	Disabled        bool           // may not log in; still receives
+	Address         mail.Address     // the one it was made with; logs in
+	Addresses       []mail.Address   // all of its own, Address among them
+	Senders         []mail.AccountID // others that may send with its addresses, ascending
+	Quota           int64            // bytes, 0 for no limit
+	MaxMessages     int64            // 0 for no limit
+	Admin           bool             // may change limits of accounts over IMAP
+	Disabled        bool             // may not log in; still receives
 	Created         time.Time
 	PasswordChanged time.Time
 }
@@ -108,6 +109,9 @@ func (db *DB) RemoveAccount(ctx context.Context, addr mail.Address) error {
 		}
 		c.ended = append(c.ended, r.ID)
 		if err := c.deleteAccount(r); err != nil {
+			return err
+		}
+		if err := c.dropSender(r.ID); err != nil {
 			return err
 		}
 		return c.view.stillLeads(db.detail)

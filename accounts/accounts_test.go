@@ -113,7 +113,7 @@ func TestResolve(t *testing.T) {
 	if got, err := db.Resolve(ctx, addr(t, "nobody@example.test")); err != nil || len(got) != 1 || got[0].Account != 2 {
 		t.Errorf("catch-all: got %v, %v", got, err)
 	}
-	if !db.Owns(1, addr(t, "al+x@example.test")) || !db.Owns(2, addr(t, "all@example.test")) || db.Owns(1, addr(t, "bob@example.test")) {
+	if !db.MaySend(1, addr(t, "al+x@example.test")) || !db.MaySend(2, addr(t, "all@example.test")) || db.MaySend(1, addr(t, "bob@example.test")) {
 		t.Error("wrong owner")
 	}
 }

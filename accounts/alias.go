@@ -195,10 +195,3 @@ func (v *view) stillLeads(sep string) error {
 	}
 	return nil
 }
-
-// Owns tells whether an account may send as an address: its own, with any
-// detail, and what reaches it by an alias or catch-all.
-func (db *DB) Owns(id mail.AccountID, addr mail.Address) bool {
-	list, err := db.current.Load().resolve(addr, db.detail)
-	return err == nil && slices.ContainsFunc(list, func(r Recipient) bool { return r.Account == id })
-}

@@ -21,6 +21,11 @@ func (db *DB) Check() (problems []string) {
 		if !knownHash(r.password) {
 			problems = append(problems, fmt.Sprintf("account %q: password record cannot be read", r.Address))
 		}
+		for _, id := range r.Senders {
+			if v.accounts[id] == nil || id == r.ID {
+				problems = append(problems, fmt.Sprintf("account %q: account %d may send for it, which does not exist or is the same", r.Address, id))
+			}
+		}
 		for _, a := range r.Addresses {
 			if err := v.local(a); err != nil {
 				problems = append(problems, fmt.Sprintf("account %q: %v", r.Address, err))

@@ -55,6 +55,7 @@ func (db *DB) AdoptAccount(ctx context.Context, saved Saved, skipIDs func(mail.A
 				return err
 			}
 		}
+		r.Senders = nil // their numbers may be others' here
 		all := r.Addresses
 		r.Addresses = []mail.Address{r.Address}
 		for _, a := range all {

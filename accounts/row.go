@@ -13,8 +13,8 @@ import (
 const rowVersion = 1
 
 // recordVersion is that of accounts. Version 2 has a limit of messages, and
-// administrators.
-const recordVersion = 2
+// administrators; version 3 those who may send with the account's addresses.
+const recordVersion = 3
 
 // record is an account with its password, as a row has it.
 type record struct {
@@ -62,6 +62,10 @@ func appendRecord(b []byte, a *record) []byte {
 	w.str(a.password)
 	w.time(a.PasswordChanged)
 	w.uint(uint64(a.MaxMessages))
+	w.uint(uint64(len(a.Senders)))
+	for _, id := range a.Senders {
+		w.uint(uint64(id))
+	}
 	return w.b
 }
 
@@ -85,11 +89,32 @@ func decodeRecord(b []byte) (*record, error) {
 		a.MaxMessages = int64(r.uint())
 		known |= flagAdmin
 	}
+	if b[0] > 2 {
+		a.Senders = r.senders()
+	}
 	if id == 0 || id > maxAccountID || a.Quota < 0 || a.MaxMessages < 0 || flags&^known != 0 {
 		r.bad = true
 	}
 	a.ID = mail.AccountID(id)
 	return a, r.done()
+}
+
+// senders reads account numbers, which ascend.
+func (r *unpacker) senders() (list []mail.AccountID) {
+	n := r.uint()
+	if n > maxSenders {
+		r.bad = true
+		return nil
+	}
+	for range n {
+		id := r.uint()
+		if id == 0 || id > maxAccountID || len(list) > 0 && mail.AccountID(id) <= list[len(list)-1] {
+			r.bad = true
+			return nil
+		}
+		list = append(list, mail.AccountID(id))
+	}
+	return list
 }
 
 func appendAlias(b []byte, a Alias) []byte {

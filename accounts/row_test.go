@@ -12,7 +12,7 @@ import (
 
 func sampleAccount() *record {
 	at := mail.Address{Local: "carol", Domain: "example.org"}
-	return &record{Account: Account{ID: 7, Address: at, Addresses: []mail.Address{at}, Quota: 1 << 40, MaxMessages: 1 << 33, Admin: true, Disabled: true,
+	return &record{Account: Account{ID: 7, Address: at, Addresses: []mail.Address{at}, Quota: 1 << 40, MaxMessages: 1 << 33, Senders: []mail.AccountID{2, 9}, Admin: true, Disabled: true,
 		Created: time.Unix(1700000000, 0).UTC(), PasswordChanged: time.Unix(1700000001, 0).UTC()}, password: "$2y$"}
 }
 
@@ -26,9 +26,16 @@ func TestAccountRow(t *testing.T) {
 	// A row of version 1 ends before the number of messages and knows no
 	// administrators.
 	old := sampleAccount()
-	old.Admin, old.MaxMessages = false, 0
+	old.Senders = nil // not in version 2
 	b := appendRecord(nil, old)
 	b = b[:len(b)-1]
+	b[0] = 2
+	if got, err = decodeRecord(b); err != nil || cmp.Diff(old, got, cmp.AllowUnexported(record{})) != "" {
+		t.Errorf("version 2: got %+v, %v, want %+v", got, err, old)
+	}
+	old.Admin, old.MaxMessages = false, 0
+	b = appendRecord(nil, old)
+	b = b[:len(b)-2]
 	b[0] = 1
 	if got, err = decodeRecord(b); err != nil || cmp.Diff(old, got, cmp.AllowUnexported(record{})) != "" {
 		t.Errorf("version 1: got %+v, %v, want %+v", got, err, old)

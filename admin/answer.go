@@ -14,8 +14,9 @@ type Account struct {
 	ID              uint32    `json:"id"`
 	Address         string    `json:"address"`
 	Addresses       []string  `json:"addresses"`
-	Quota           int64     `json:"quota"`        // bytes, 0: none
-	MaxMessages     int64     `json:"max_messages"` // 0: no limit
+	Senders         []string  `json:"senders,omitempty"` // other accounts that may send with these
+	Quota           int64     `json:"quota"`             // bytes, 0: none
+	MaxMessages     int64     `json:"max_messages"`      // 0: no limit
 	Admin           bool      `json:"admin"`
 	Used            int64     `json:"used"` // bytes
 	Messages        int64     `json:"messages"`
@@ -72,7 +73,7 @@ type AccountQuery struct {
 	Messages *int64 `json:"messages,omitempty"` // for account/quota; 0: no limit
 	Admin    *bool  `json:"admin,omitempty"`    // for account/set
 	Disabled bool   `json:"disabled,omitempty"` // for account/disable
-	Extra    string `json:"extra,omitempty"`    // for account/add-address and account/remove-address
+	Extra    string `json:"extra,omitempty"`    // of -address and -sender: another address
 }
 
 // DomainQuery names a domain.

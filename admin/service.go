@@ -142,6 +142,11 @@ func (s *Service) account(a accounts.Account, generated string) (Account, error)
 	for _, addr := range a.Addresses {
 		out.Addresses = append(out.Addresses, addr.String())
 	}
+	for _, id := range a.Senders {
+		if who, err := s.o.Accounts.AccountByID(id); err == nil {
+			out.Senders = append(out.Senders, who.Address.String())
+		}
+	}
 	has, err := s.o.Store.HasAccount(a.ID)
 	if err != nil || !has {
 		return out, err

@@ -43,7 +43,7 @@ func (h house) Authenticate(ctx context.Context, user, password string, from net
 }
 
 // MayUse implements smtpd.Authenticator.
-func (h house) MayUse(id mail.AccountID, addr mail.Address) bool { return h.db.Owns(id, addr) }
+func (h house) MayUse(id mail.AccountID, addr mail.Address) bool { return h.db.MaySend(id, addr) }
 
 func newHouse(t testing.TB) house {
 	t.Helper()

@@ -37,7 +37,7 @@ func (l smtpLogin) Authenticate(ctx context.Context, user, password string, from
 }
 
 // MayUse implements smtpd.Authenticator.
-func (l smtpLogin) MayUse(id mail.AccountID, addr mail.Address) bool { return l.db.Owns(id, addr) }
+func (l smtpLogin) MayUse(id mail.AccountID, addr mail.Address) bool { return l.db.MaySend(id, addr) }
 
 // popLogin implements pop3d.Authenticator.
 type popLogin struct{ login }

@@ -51,7 +51,12 @@ type verbs struct {
 		Set           accountSetVerb           `cmd:"" help:"Make an account an administrator, or no longer."`
 		AddAddress    accountAddAddressVerb    `cmd:"" help:"Give an account one more address of its own."`
 		RemoveAddress accountRemoveAddressVerb `cmd:"" help:"Take an address from an account."`
-		Remove        accountRemoveVerb        `cmd:"" help:"Remove an account and all its mail."`
+		SendAs        struct {
+			Add    sendAsAddVerb    `cmd:"" help:"Let an account send with the addresses of another, too."`
+			List   sendAsListVerb   `cmd:"" help:"List who may send with the addresses of an account."`
+			Remove sendAsRemoveVerb `cmd:"" help:"Take back what add has given."`
+		} `cmd:"" name:"sendas" help:"Who may send with the addresses of another account."`
+		Remove accountRemoveVerb `cmd:"" help:"Remove an account and all its mail."`
 	} `cmd:"" help:"Accounts: who has mail here."`
 	Alias struct {
 		Set    aliasSetVerb    `cmd:"" help:"Make an address stand for one or more others."`
@@ -59,7 +64,10 @@ type verbs struct {
 		Remove aliasRemoveVerb `cmd:"" help:"Remove an alias."`
 	} `cmd:"" help:"Addresses that stand for others."`
 	Mailbox struct {
-		List mailboxListVerb `cmd:"" help:"List the mailboxes of an account."`
+		List    mailboxListVerb    `cmd:"" help:"List the mailboxes of an account."`
+		Share   mailboxShareVerb   `cmd:"" help:"Let another account use a mailbox."`
+		Unshare mailboxUnshareVerb `cmd:"" help:"Take back what share has given."`
+		Rights  mailboxRightsVerb  `cmd:"" help:"Tell who may do what with a mailbox."`
 	} `cmd:"" help:"Mailboxes of an account."`
 	Import   importVerb  `cmd:"" help:"Copy mail from a Maildir, mbox or .eml files into an account; what is there already is left alone."`
 	Export   exportVerb  `cmd:"" help:"Copy the mail of an account into a Maildir or mbox files."`
