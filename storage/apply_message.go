@@ -215,8 +215,5 @@ func (x index) remove(ref Ref, list []hit, by *record) (gone UIDSet, modseq ModS
 	if err := x.putMailbox(ref, m); err != nil {
 		return nil, 0, err
 	}
-	w := rowWriter{}
-	w.uint(rowVersion)
-	w.uids(gone)
-	return gone, a.modseq, x.put(bucketGone, binary.BigEndian.AppendUint64(refKey(ref), uint64(a.modseq)), w.b)
+	return gone, a.modseq, x.bury(ref, a.modseq, gone)
 }

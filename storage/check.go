@@ -247,6 +247,7 @@ func (c *checker) mailbox(ref Ref, a accountRow, words map[uint32]string, blobs 
 	if m.HighestModSeq > a.modseq || m.UIDValidity > a.uidValidity || ref.Mailbox >= a.nextMailbox {
 		c.problem("account %d: mailbox %q is ahead of the account's counters", ref.Account, m.Name)
 	}
+	c.history(ref, m)
 	sum := Mailbox{}
 	prefix := refKey(ref)
 	cur := c.x.tx.Bucket([]byte(bucketHot)).Cursor()

@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"bytes"
-	"encoding/binary"
 	"slices"
 	"sync"
 
@@ -108,34 +106,6 @@ func (s *Store) Snapshot(ref Ref) (*Snapshot, error) {
 		m.HighestModSeq, m.Messages, m.Unseen = c.ModSeq, uint32(c.UIDs.Len()), uint32(c.Unseen.Len())
 	}
 	return snap, nil
-}
-
-// Vanished gives the UIDs expunged from a mailbox after a modseq (RFC 7162
-// §3.2.10). It is complete unless what was expunged so long ago is not
-// remembered any more. ErrNoMailbox.
-func (s *Store) Vanished(ref Ref, since ModSeq) (gone UIDSet, complete bool, err error) {
-	var list []UID
-	complete = true
-	err = s.view(func(x index) error {
-		if _, err := x.mailbox(ref); err != nil {
-			return err
-		}
-		prefix := refKey(ref)
-		c := x.tx.Bucket([]byte(bucketGone)).Cursor()
-		for k, v := c.Seek(binary.BigEndian.AppendUint64(refKey(ref), uint64(since)+1)); bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			val, ok := openRow(k, v)
-			if !ok {
-				return x.state.damaged(bucketGone, k)
-			}
-			d := rowReader{b: val}
-			d.uint()
-			for u := range d.uids().All() {
-				list = append(list, u)
-			}
-		}
-		return nil
-	})
-	return UIDs(list...), complete, err
 }
 
 // maxVerified bounds the bodies remembered as sound.

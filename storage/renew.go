@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"path/filepath"
 
@@ -104,10 +103,7 @@ func (x index) renewMailbox(ref Ref, modseq ModSeq) error {
 	if err := x.putMailbox(ref, m); err != nil || m.UIDNext == from {
 		return err
 	}
-	w := rowWriter{}
-	w.uint(rowVersion)
-	w.uids(UIDSet{{from, m.UIDNext - 1}})
-	return x.put(bucketGone, binary.BigEndian.AppendUint64(refKey(ref), uint64(modseq)), w.b)
+	return x.bury(ref, modseq, UIDSet{{from, m.UIDNext - 1}})
 }
 
 // renewMessages makes every message of a mailbox changed.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 )
@@ -24,6 +25,19 @@ func (s *UIDSet) add(u UID) {
 		return
 	}
 	*s = append(*s, UIDRange{u, u})
+}
+
+// joined makes a set of ranges in any order.
+func (s UIDSet) joined() (out UIDSet) {
+	slices.SortFunc(s, func(a, b UIDRange) int { return cmp.Compare(a.First, b.First) })
+	for _, r := range s {
+		if n := len(out); n > 0 && r.First-1 <= out[n-1].Last {
+			out[n-1].Last = max(out[n-1].Last, r.Last)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // Contains tells whether u is in the set.
