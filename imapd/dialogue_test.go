@@ -18,6 +18,8 @@ import (
 // "\0" NUL, and "C- " sends without a line break. "FILL: 3" delivers messages,
 // "SKIP: a1" reads up to the answer to a1, "TLS:" begins TLS, "DEFLATE:" and "PLAIN:" begin and end compression, "EOF:" is the server hanging up. Numbers of UIDVALIDITY
 // read N; "$VALIDITY" is sent as that of INBOX.
+// MAILBOXID of a SELECT is passed over where it is not named. "MAIL: x" delivers a
+// message, with line breaks as above.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/dialogues/*.txt")
@@ -84,6 +86,9 @@ func (d *dialogue) speak(line string) error {
 		return err
 	case "S":
 		got, err := sc.r.ReadString('\n')
+		if strings.HasPrefix(got, "* OK [MAILBOXID (") && !strings.Contains(text, "MAILBOXID") {
+			got, err = sc.r.ReadString('\n')
+		}
 		if err != nil {
 			return fmt.Errorf("got %q, %w, want %q", got, err, text)
 		}
@@ -94,6 +99,8 @@ func (d *dialogue) speak(line string) error {
 		if got, err := sc.r.ReadString('\n'); err == nil {
 			return fmt.Errorf("got %q, want the end", got)
 		}
+	case "MAIL":
+		d.s.deliver("INBOX", strings.ReplaceAll(text, `\n`, "\n"), 0)
 	case "FILL":
 		n, err := strconv.Atoi(text)
 		d.s.fill("INBOX", n)

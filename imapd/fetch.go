@@ -88,7 +88,7 @@ func needsOf(items []wire.FetchItem) needs {
 		switch i.Kind {
 		case wire.FetchEnvelope:
 			n.part |= mail.WithEnvelope
-		case wire.FetchBody, wire.FetchBodyStructure, wire.FetchRFC822Header, wire.FetchBinarySize:
+		case wire.FetchBody, wire.FetchBodyStructure, wire.FetchRFC822Header, wire.FetchBinarySize, wire.FetchPreview:
 			n.part |= mail.WithStructure
 		case wire.FetchFlags:
 			n.flags = true
@@ -112,7 +112,7 @@ func needsOf(items []wire.FetchItem) needs {
 			n.part |= mail.WithStructure
 			n.seen = n.seen || !i.Peek
 		}
-		n.body = n.body || takesBody(i) && !allCached(i)
+		n.body = n.body || takesBody(i) && !allCached(i) || i.Kind == wire.FetchPreview
 	}
 	n.message = n.part != 0
 	return n
@@ -168,7 +168,7 @@ func (f *fetching) one(row *storage.Row) error {
 		return f.leaveOut(row, storage.ErrDamaged)
 	}
 	var body storage.Content
-	if f.takesBody(row.Message) {
+	if f.takesBody(row) {
 		var err error
 		if body, err = f.open(row); err != nil {
 			return f.leaveOut(row, err)
@@ -194,9 +194,9 @@ func (f *fetching) one(row *storage.Row) error {
 }
 
 // takesBody tells whether an item takes the body of a message.
-func (f *fetching) takesBody(m *mail.Message) bool {
+func (f *fetching) takesBody(row *storage.Row) bool {
 	for i := range f.asked {
-		if a := &f.asked[i]; a.body && !(a.cached && m.FieldsComplete) {
+		if a := &f.asked[i]; a.body && !(a.cached && row.Message.FieldsComplete) || takesPreview(row, &f.items[i]) {
 			return true
 		}
 	}
@@ -244,11 +244,17 @@ func (f *fetching) find(row *storage.Row, body storage.Content) error {
 	f.text = f.text[:0]
 	for n := range f.items {
 		a, i := &f.asked[n], &f.items[n]
+		var p piece
+		var err error
+		if i.Kind == wire.FetchPreview {
+			if f.pieces[n], err = previewPiece(row, body, i); err != nil {
+				return err
+			}
+			continue
+		}
 		if !a.body {
 			continue
 		}
-		var p piece
-		var err error
 		if a.cached && row.Message.FieldsComplete {
 			p = f.fields(a.names, row.Message.Fields, i.Not)
 		} else {

@@ -42,7 +42,8 @@ func (s *session) create(ctx context.Context, c *wire.Command) (reply, error) {
 		l.oldName = name
 		s.writeList(l)
 	}
-	return done(), nil
+	id := mailboxID(storage.Ref{Account: s.account, Mailbox: box.ID})
+	return okCode("MAILBOXID ("+id+")", "CREATE completed"), nil // RFC 8474 §4.1
 }
 
 // specialUse reads the USE of CREATE; ok is false when it can't be had.

@@ -18,6 +18,7 @@ func TestSelect(t *testing.T) {
 		`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft $Forwarded \*)] New keywords are possible`,
 		"* 2 EXISTS", "* 1 RECENT", "* OK [UNSEEN 2] First unseen message",
 		"* OK [UIDVALIDITY N] UIDs are valid", "* OK [UIDNEXT 3] Next UID", "* OK [HIGHESTMODSEQ 9] Highest",
+		"* OK [MAILBOXID (F1-1)] Mailbox's identifier",
 	)
 	second := s.login()
 	got := strings.Join(second.answers("EXAMINE INBOX", "OK [READ-ONLY]"), "\n")

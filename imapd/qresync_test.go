@@ -120,14 +120,14 @@ func TestResyncGivesWhatIsThere(t *testing.T) {
 		defer sc.c.Close()
 		sc.ok("ENABLE QRESYNC")
 		for range rapid.IntRange(1, 4).Draw(t, "visits") {
-			change(t, s.store, ref)
+			meddle(t, s.store, ref)
 			lines := sc.ok(fmt.Sprintf("SELECT %s (QRESYNC (%d %s))", name, box.UIDValidity, known.modseq))
 			known.read(t, lines)
 			for range rapid.IntRange(0, 3).Draw(t, "commands") {
-				change(t, s.store, ref)
+				meddle(t, s.store, ref)
 				known.read(t, sc.ok(rapid.SampledFrom([]string{"NOOP", "UID FETCH 1:* FLAGS", "UID STORE 1:* +FLAGS (\\Draft)"}).Draw(t, "command")))
 			}
-			change(t, s.store, ref)
+			meddle(t, s.store, ref)
 			// NOOP tells what is new, and UID FETCH what there is to know of it.
 			known.read(t, sc.ok("NOOP"))
 			known.read(t, sc.ok(fmt.Sprintf("UID FETCH 1:* FLAGS (CHANGEDSINCE %s VANISHED)", known.modseq)))
@@ -151,8 +151,8 @@ func TestResyncGivesWhatIsThere(t *testing.T) {
 	})
 }
 
-// change does something to a mailbox behind the client's back.
-func change(t *rapid.T, store *storage.Store, ref storage.Ref) {
+// meddle does something to a mailbox behind the client's back.
+func meddle(t *rapid.T, store *storage.Store, ref storage.Ref) {
 	ctx := context.Background()
 	for range rapid.IntRange(0, 4).Draw(t, "changes") {
 		uid := storage.UID(rapid.IntRange(1, 12).Draw(t, "uid"))

@@ -22,7 +22,7 @@ var headerKeys = map[string]string{"FROM": "From", "TO": "To", "CC": "Cc", "BCC"
 func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, error) {
 	var q storage.Query
 	switch k.Name {
-	case "ALL":
+	case "ALL", "SAVEDATESUPPORTED": // RFC 8514 §4.3: every message has a date
 	case "AND":
 		return v.all(k.Keys, saved)
 	case "OR":
@@ -60,6 +60,12 @@ func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, erro
 		q.Larger = &k.N
 	case "SMALLER":
 		q.Smaller = &k.N
+	case "EMAILID":
+		q.Blob = storage.BlobID(objectNumber(k.Value, "M"))
+		q.None = q.Blob == 0
+	case "THREADID":
+		q.Thread = objectNumber(k.Value, "T")
+		q.None = q.Thread == 0
 	case "MODSEQ":
 		q.ModSeq = storage.ModSeq(k.N)
 	default:
@@ -95,6 +101,12 @@ func simpleQuery(q *storage.Query, k wire.SearchKey) {
 		q.SentOn = k.Date
 	case "SENTSINCE":
 		q.SentSince = k.Date
+	case "SAVEDBEFORE":
+		q.SavedBefore = k.Date
+	case "SAVEDON":
+		q.SavedOn = k.Date
+	case "SAVEDSINCE":
+		q.SavedSince = k.Date
 	default:
 		panic("search key " + k.Name + " has no query")
 	}
@@ -126,6 +138,7 @@ func (v *view) all(keys []wire.SearchKey, saved []storage.UID) (storage.Query, e
 		}
 		q.Older = max(q.Older, one.Older)
 		narrowDates(&q, one)
+		narrowObjects(&q, one)
 		if one.Larger != nil && (q.Larger == nil || *one.Larger > *q.Larger) {
 			q.Larger = one.Larger
 		}
@@ -155,9 +168,32 @@ func narrowDates(q *storage.Query, one storage.Query) {
 		q.None = q.None || !q.On.IsZero() && !q.On.Equal(one.On)
 		q.On = one.On
 	}
+	if one.SavedSince.After(q.SavedSince) {
+		q.SavedSince = one.SavedSince
+	}
+	if !one.SavedBefore.IsZero() && (q.SavedBefore.IsZero() || one.SavedBefore.Before(q.SavedBefore)) {
+		q.SavedBefore = one.SavedBefore
+	}
+	if !one.SavedOn.IsZero() {
+		q.None = q.None || !q.SavedOn.IsZero() && !q.SavedOn.Equal(one.SavedOn)
+		q.SavedOn = one.SavedOn
+	}
 	if !one.SentOn.IsZero() {
 		q.None = q.None || !q.SentOn.IsZero() && !q.SentOn.Equal(one.SentOn)
 		q.SentOn = one.SentOn
+	}
+}
+
+// narrowObjects adds the identifiers of one to q. Two different ones match
+// nothing.
+func narrowObjects(q *storage.Query, one storage.Query) {
+	if one.Blob != 0 {
+		q.None = q.None || q.Blob != 0 && q.Blob != one.Blob
+		q.Blob = one.Blob
+	}
+	if one.Thread != 0 {
+		q.None = q.None || q.Thread != 0 && q.Thread != one.Thread
+		q.Thread = one.Thread
 	}
 }
 

@@ -100,6 +100,20 @@ func (f *fetching) writeItem(row *storage.Row, n int) error {
 		f.s.writeFlagItem(row)
 	case wire.FetchModSeq:
 		f.s.writeModSeqItem(row)
+	case wire.FetchEmailID:
+		w.Raw("EMAILID (" + emailID(row.Blob) + ")")
+	case wire.FetchThreadID:
+		w.Raw("THREADID (" + threadID(row.Thread) + ")")
+	case wire.FetchSaveDate:
+		w.Raw("SAVEDATE ")
+		w.InternalDate(row.SaveDate)
+	case wire.FetchPreview:
+		w.Raw("PREVIEW ")
+		if p := &f.pieces[n]; !p.absent {
+			w.String(p.text)
+		} else {
+			w.Raw("NIL")
+		}
 	case wire.FetchInternalDate:
 		w.Raw("INTERNALDATE ")
 		w.InternalDate(row.InternalDate)

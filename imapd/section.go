@@ -27,8 +27,9 @@ type piece struct {
 	size   int64
 	data   []byte // nil: from reader
 	reader io.Reader
-	absent bool // NIL
-	nul    bool // may hold NUL
+	absent bool   // NIL
+	text   string // of PREVIEW, in place of reader
+	nul    bool   // may hold NUL
 }
 
 // inMemory is a body that need not be copied: what Slice gives is good until the

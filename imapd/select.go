@@ -76,6 +76,7 @@ func (s *session) describe(snap *storage.Snapshot, asked string) {
 	s.w.Status("*", kindOK, "UIDVALIDITY "+strconv.FormatUint(uint64(box.UIDValidity), 10), "UIDs are valid")
 	s.w.Status("*", kindOK, "UIDNEXT "+strconv.FormatUint(uint64(box.UIDNext), 10), "Next UID")
 	s.w.Status("*", kindOK, highestModSeq(box.HighestModSeq), "Highest")
+	s.w.Status("*", kindOK, "MAILBOXID ("+mailboxID(v.ref)+")", "Mailbox's identifier") // RFC 8474 §4.2
 	if s.rev2 {
 		l := s.listingOf(box)
 		if asked != box.Name {

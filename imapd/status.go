@@ -23,6 +23,10 @@ func (s *session) status(_ context.Context, c *wire.Command) (reply, error) {
 func (s *session) writeStatus(at place, items []string) error {
 	var list []string
 	for _, item := range items {
+		if item == "MAILBOXID" { // RFC 8474 §4.3
+			list = append(list, "MAILBOXID ("+mailboxID(at.Ref)+")")
+			continue
+		}
 		n, err := s.statusItem(at, item)
 		if err != nil {
 			return err

@@ -19,6 +19,7 @@ type htmlText struct {
 	z    *html.Tokenizer
 	left []byte    // text not given out yet
 	skip atom.Atom // what stands within this element is no text
+	body bool      // the title is left out too
 	err  error
 }
 
@@ -59,7 +60,7 @@ func (h *htmlText) next() {
 		switch {
 		case kind == html.EndTagToken && tag == h.skip:
 			h.skip = 0
-		case kind == html.StartTagToken && h.skip == 0 && (tag == atom.Script || tag == atom.Style):
+		case kind == html.StartTagToken && h.skip == 0 && (tag == atom.Script || tag == atom.Style || h.body && tag == atom.Title):
 			h.skip = tag
 		}
 		if h.skip == 0 && !runsOn(tag) {

@@ -48,7 +48,10 @@ func DecodedReader(p *Part, r io.ReaderAt) io.Reader {
 // TextReader streams the text of a part as UTF-8, its transfer encoding and
 // charset undone; of HTML what a reader sees of it, see htmlText. What can't be
 // decoded ends the stream or is guessed at.
-func TextReader(p *Part, r io.ReaderAt) io.Reader {
+func TextReader(p *Part, r io.ReaderAt) io.Reader { return textReader(p, r, false) }
+
+// textReader is TextReader, with body without the title of HTML.
+func textReader(p *Part, r io.ReaderAt, body bool) io.Reader {
 	in := DecodedReader(p, r)
 	if enc, ok := Charset(param(p.Params, "charset")); ok && enc != nil {
 		in = transform.NewReader(in, enc.NewDecoder())
@@ -56,7 +59,9 @@ func TextReader(p *Part, r io.ReaderAt) io.Reader {
 		in = transform.NewReader(in, guessing{})
 	}
 	if p.Subtype == "html" {
-		return newHTMLText(in)
+		h := newHTMLText(in)
+		h.body = body
+		return h
 	}
 	return in
 }

@@ -104,12 +104,16 @@ func (r *Reader) storeModifiers() (since *uint64) {
 }
 
 // fetchModifiers reads what may follow FETCH's items: "(CHANGEDSINCE n
-// [VANISHED])".
-func (r *Reader) fetchModifiers(a *FetchArgs) {
+// [VANISHED])"; with preview, the list may be "(LAZY)" instead, and lazy is set.
+func (r *Reader) fetchModifiers(a *FetchArgs, preview bool) (lazy bool) {
 	given := 0
 	r.list(func() {
 		given++
 		switch k := r.keyword(); {
+		case k == "LAZY" && preview && given == 1:
+			lazy = true
+		case lazy:
+			r.fail("PREVIEW has the modifier LAZY alone")
 		case k == "CHANGEDSINCE" && a.ChangedSince == 0:
 			r.need(' ')
 			if a.ChangedSince = r.modSeq(); a.ChangedSince == 0 {
@@ -124,6 +128,21 @@ func (r *Reader) fetchModifiers(a *FetchArgs) {
 	if given == 0 {
 		r.fail("FETCH modifiers are missing")
 	}
+	return lazy
+}
+
+// previewModifiers reads "(LAZY)" (RFC 8970 §3.1).
+func (r *Reader) previewModifiers() (lazy bool) {
+	r.list(func() {
+		if k := r.keyword(); k != "LAZY" || lazy {
+			r.fail("PREVIEW modifier %q is not known or given twice", k)
+		}
+		lazy = true
+	})
+	if !lazy {
+		r.fail("PREVIEW modifiers are missing")
+	}
+	return lazy
 }
 
 // searchModSeq reads SEARCH's MODSEQ: an optional entry name and type, which

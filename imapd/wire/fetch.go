@@ -24,7 +24,11 @@ const (
 	FetchRFC822Text    FetchKind = "RFC822.TEXT"   // BODY[TEXT]
 	FetchBinary        FetchKind = "BINARY"
 	FetchBinarySize    FetchKind = "BINARY.SIZE"
-	FetchModSeq        FetchKind = "MODSEQ" // RFC 7162 §3.1.4.2
+	FetchModSeq        FetchKind = "MODSEQ"  // RFC 7162 §3.1.4.2
+	FetchEmailID       FetchKind = "EMAILID" // RFC 8474 §5.1
+	FetchThreadID      FetchKind = "THREADID"
+	FetchSaveDate      FetchKind = "SAVEDATE" // RFC 8514 §4.2
+	FetchPreview       FetchKind = "PREVIEW"  // RFC 8970
 )
 
 // FetchItem is one data item asked for. The fields below Kind are those of
@@ -37,6 +41,7 @@ type FetchItem struct {
 	Fields  []string           // of HEADER.FIELDS, as written; Text is HEADER
 	Not     bool               // HEADER.FIELDS.NOT
 	Partial *imap.SectionPartial
+	Lazy    bool // of PREVIEW: NIL is better than to wait
 }
 
 // FetchArgs of FETCH.
@@ -53,9 +58,20 @@ func (r *Reader) fetch(uid bool) (a FetchArgs) {
 	r.need(' ')
 	a.Set = r.set(uid)
 	r.need(' ')
+	listed := r.peek() == '('
 	r.fetchItems(&a)
-	if r.take(' ') && r.peek() != '\n' {
-		r.fetchModifiers(&a)
+	if !r.take(' ') || r.peek() == '\n' {
+		return a
+	}
+	// A list behind PREVIEW may be its own or that of the modifiers.
+	if preview := !listed && len(a.Items) == 1 && a.Items[0].Kind == FetchPreview; preview && r.fetchModifiers(&a, true) {
+		a.Items[0].Lazy = true
+		if !r.take(' ') || r.peek() == '\n' {
+			return a
+		}
+		r.fetchModifiers(&a, false)
+	} else if !preview {
+		r.fetchModifiers(&a, false)
 	}
 	return a
 }
@@ -63,7 +79,14 @@ func (r *Reader) fetch(uid bool) (a FetchArgs) {
 // fetchItems reads one item, a macro, or a list of items.
 func (r *Reader) fetchItems(a *FetchArgs) {
 	if r.peek() == '(' {
-		r.list(func() { a.Items = append(a.Items, r.fetchItem()) })
+		r.list(func() {
+			// The list of PREVIEW's modifiers comes as a member behind it.
+			if n := len(a.Items); n > 0 && a.Items[n-1].Kind == FetchPreview && !a.Items[n-1].Lazy && r.peek() == '(' {
+				a.Items[n-1].Lazy = r.previewModifiers()
+				return
+			}
+			a.Items = append(a.Items, r.fetchItem())
+		})
 		if len(a.Items) == 0 {
 			r.fail("FETCH needs items")
 		}
@@ -94,7 +117,7 @@ func (r *Reader) fetchItem() (it FetchItem) {
 	word := upper(r.run(func(b byte) bool { return isAtomChar(b) && b != '[' }))
 	section := r.peek() == '['
 	switch word {
-	case "UID", "FLAGS", "INTERNALDATE", "ENVELOPE", "RFC822.SIZE", "BODYSTRUCTURE", "RFC822", "RFC822.HEADER", "RFC822.TEXT", "MODSEQ":
+	case "UID", "FLAGS", "INTERNALDATE", "ENVELOPE", "RFC822.SIZE", "BODYSTRUCTURE", "RFC822", "RFC822.HEADER", "RFC822.TEXT", "MODSEQ", "EMAILID", "THREADID", "SAVEDATE", "PREVIEW":
 		it.Kind = FetchKind(word)
 	case "ALL", "FAST", "FULL":
 		it.Kind = FetchKind(word)

@@ -20,8 +20,8 @@ type SearchKey struct {
 	Set   imap.NumSet // SET, UID
 	Field string      // HEADER
 	Fuzzy bool        // FUZZY stood before it, or before what it is in (RFC 6203 §3)
-	Value string      // HEADER, FROM, TO, CC, BCC, SUBJECT, BODY, TEXT, KEYWORD, UNKEYWORD; UTF-8
-	Date  time.Time   // BEFORE, ON, SINCE, SENTBEFORE, SENTON, SENTSINCE
+	Value string      // HEADER, FROM, TO, CC, BCC, SUBJECT, BODY, TEXT, KEYWORD, UNKEYWORD, EMAILID, THREADID; UTF-8
+	Date  time.Time   // BEFORE, ON, SINCE, SENTBEFORE, SENTON, SENTSINCE, SAVEDBEFORE, SAVEDON, SAVEDSINCE
 	N     int64       // LARGER, SMALLER, MODSEQ, YOUNGER, OLDER
 }
 
@@ -122,7 +122,7 @@ func (r *Reader) searchKey(word string, dec *encoding.Decoder, depth int) (k Sea
 		if len(k.Keys) == 0 {
 			r.fail("a search key is missing")
 		}
-	case "ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "NEW", "OLD", "RECENT", "SEEN", "UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN":
+	case "ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "NEW", "OLD", "RECENT", "SEEN", "UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN", "SAVEDATESUPPORTED":
 	case "NOT":
 		k.Keys = []SearchKey{sub()}
 	case "OR":
@@ -137,12 +137,14 @@ func (r *Reader) searchKey(word string, dec *encoding.Decoder, depth int) (k Sea
 	case "HEADER":
 		k.Field = r.arg(r.astring)
 		k.Value = r.searchString(dec)
-	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE":
+	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE":
 		r.need(' ')
 		k.Date = r.date()
 	case "LARGER", "SMALLER":
 		r.need(' ')
 		k.N = r.number64()
+	case "EMAILID", "THREADID":
+		k.Value = r.arg(r.astring)
 	case "MODSEQ":
 		k.N = r.searchModSeq()
 	case "YOUNGER", "OLDER":
