@@ -26,6 +26,7 @@ var (
 		"ESORT",
 		"I18NLEVEL=1",
 		"IDLE",
+		"INPROGRESS",
 		"LIST-EXTENDED",
 		"LIST-METADATA",
 		"LIST-MYRIGHTS",
@@ -35,6 +36,7 @@ var (
 		"MULTISEARCH",
 		"NAMESPACE",
 		"OBJECTID",
+		"PARTIAL",
 		"PREVIEW",
 		"QRESYNC",
 		"QUOTA",
@@ -51,6 +53,8 @@ var (
 		"THREAD=ORDEREDSUBJECT",
 		"THREAD=REFERENCES",
 		"THREAD=REFS",
+		"UIDBATCHES",
+		"UIDONLY",
 		"UIDPLUS",
 		"UNAUTHENTICATE",
 		"UNSELECT",
@@ -146,6 +150,11 @@ func (s *session) enable(_ context.Context, c *wire.Command) (reply, error) {
 				on = append(on, "CONDSTORE")
 			}
 			s.condstore = true
+		case "UIDONLY":
+			if !s.uidOnly {
+				on = append(on, "UIDONLY")
+			}
+			s.uidOnly = true
 		case "QRESYNC": // RFC 7162 §3.2.3: CONDSTORE is part of it
 			if !s.qresync {
 				on = append(on, "QRESYNC")

@@ -74,6 +74,7 @@ var commands = map[string]command{
 	"CHECK":        {states: selected, run: (*session).noop},
 	"CLOSE":        {states: selected, run: (*session).closeMailbox, quiet: true},
 	"UNSELECT":     {states: selected, run: (*session).unselect, quiet: true},
+	"UIDBATCHES":   {states: selected, run: (*session).uidBatches},
 	"EXPUNGE":      {states: selected, run: (*session).expunge},
 	"SEARCH":       {states: selected, run: (*session).search, keepNumbers: true},
 	"SORT":         {states: selected, run: (*session).sort, keepNumbers: true},

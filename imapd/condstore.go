@@ -33,13 +33,12 @@ func (s *session) writeModSeqItem(row *storage.Row) {
 
 // writeModSeq writes the modseq of one message as a FETCH response.
 func (s *session) writeModSeq(row storage.Row, uid bool) {
-	seq := s.view.seq(row.UID)
-	if seq == 0 {
+	if s.view.seq(row.UID) == 0 {
 		return
 	}
-	s.w.Raw("* " + strconv.FormatUint(uint64(seq), 10) + " FETCH (")
+	s.openFetch(&row)
 	s.writeModSeqItem(&row)
-	if uid || s.qresync {
+	if (uid || s.qresync) && !s.uidOnly {
 		s.writeUIDItem(&row)
 	}
 	s.w.Raw(")")

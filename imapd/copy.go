@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"errors"
 
 	"mailstead/imapd/wire"
 	"mailstead/storage"
@@ -17,7 +18,10 @@ func (s *session) copy(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{kind: kindOK, text: "No messages to copy"}, nil
 	}
 	o := storage.TransferOptions{Except: untouchable(to.rights)}
-	out, err := s.srv.o.Store.Transfer(context.WithoutCancel(ctx), s.view.ref, set, to.Ref, o)
+	out, err := s.transfer(ctx, set, to.Ref, o)
+	if f, ok := errors.AsType[fatal](err); ok {
+		return reply{}, f
+	}
 	if err != nil {
 		return s.intoReply("COPY", err), nil
 	}
@@ -45,7 +49,10 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{kind: kindOK, text: "No messages to move"}, nil
 	}
 	o := storage.TransferOptions{Move: true, Except: untouchable(to.rights)}
-	out, err := s.srv.o.Store.Transfer(context.WithoutCancel(ctx), s.view.ref, set, to.Ref, o)
+	out, err := s.transfer(ctx, set, to.Ref, o)
+	if f, ok := errors.AsType[fatal](err); ok {
+		return reply{}, f
+	}
 	if err != nil {
 		return s.intoReply("MOVE", err), nil
 	}
@@ -56,6 +63,15 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 	s.w.Status("*", kindOK, copyUID(out), "Moved")
 	s.view.gone(storage.UIDs(out.Src...))
 	return reply{kind: kindOK, highest: true}, nil
+}
+
+// transfer has the store copy or move messages, which may take its time.
+func (s *session) transfer(ctx context.Context, set storage.UIDSet, dst storage.Ref, o storage.TransferOptions) (out storage.CopyResult, err error) {
+	err = s.patiently(func() (err error) {
+		out, err = s.srv.o.Store.Transfer(context.WithoutCancel(ctx), s.view.ref, set, dst, o)
+		return err
+	})
+	return out, err
 }
 
 // copyArgs finds the messages and the destination. When a message that the

@@ -24,7 +24,11 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 			return done(), err
 		}
 	}
-	gone, _, err := s.srv.o.Store.Expunge(context.WithoutCancel(ctx), v.ref, set, true)
+	var gone storage.UIDSet
+	err := s.patiently(func() (err error) {
+		gone, _, err = s.srv.o.Store.Expunge(context.WithoutCancel(ctx), v.ref, set, true)
+		return err
+	})
 	if err != nil {
 		return reply{}, err
 	}

@@ -61,6 +61,14 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 	if f.needs.modseq || f.since != 0 {
 		s.watchModSeqs()
 	}
+	if a.Partial != nil {
+		if !c.UID {
+			return bad("PARTIAL goes with UID FETCH"), nil
+		}
+		if set, err = s.partOf(set, f.since, *a.Partial); err != nil {
+			return reply{}, err
+		}
+	}
 	if a.Vanished {
 		if refusal, err := s.fetchVanished(c, a); err != nil || refusal.kind != "" {
 			return refusal, err

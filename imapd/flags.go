@@ -45,12 +45,11 @@ func storeFlags(list []imap.Flag) (flags storage.Flags, keywords []string) {
 // writeFlags tells the client the flags of one message, and before that of
 // keywords it has not heard of (RFC 9051 §7.3.5).
 func (s *session) writeFlags(row storage.Row, uid bool) {
-	seq := s.view.seq(row.UID)
-	if seq == 0 {
+	if s.view.seq(row.UID) == 0 {
 		return
 	}
 	if s.view.newKeywords(row) {
 		s.writeKeywords()
 	}
-	s.writeFetchFlags(seq, row, uid || s.qresync)
+	s.writeFetchFlags(row, (uid || s.qresync) && !s.uidOnly)
 }

@@ -42,7 +42,7 @@ func (s *session) create(ctx context.Context, c *wire.Command) (reply, error) {
 		l.oldName = name
 		s.writeList(l)
 	}
-	id := mailboxID(storage.Ref{Account: s.account, Mailbox: box.ID})
+	id := mailboxID(storage.Ref{Account: owner, Mailbox: box.ID})
 	return okCode("MAILBOXID ("+id+")", "CREATE completed"), nil // RFC 8474 §4.1
 }
 

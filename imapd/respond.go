@@ -12,8 +12,8 @@ import (
 )
 
 // writeFetchFlags writes the flags of one message as a FETCH response.
-func (s *session) writeFetchFlags(seq uint32, row storage.Row, uid bool) {
-	s.beginFetch(seq)
+func (s *session) writeFetchFlags(row storage.Row, uid bool) {
+	s.openFetch(&row)
 	s.writeFlagItem(&row)
 	if uid {
 		s.writeUIDItem(&row)
@@ -23,12 +23,6 @@ func (s *session) writeFetchFlags(seq uint32, row storage.Row, uid bool) {
 		s.writeModSeqItem(&row)
 	}
 	s.w.Raw(")\r\n")
-}
-
-func (s *session) beginFetch(seq uint32) {
-	s.w.Raw("* ")
-	s.w.Num(int64(seq))
-	s.w.Raw(" FETCH (")
 }
 
 func (s *session) writeFlagItem(row *storage.Row) {
@@ -66,7 +60,7 @@ func (f *fetching) write(row *storage.Row, marked bool) error {
 	if (f.needs.flags || marked) && len(row.Keywords) > 0 && f.s.view.newKeywords(*row) {
 		f.s.writeKeywords()
 	}
-	f.s.beginFetch(f.s.view.seq(row.UID))
+	f.s.openFetch(row)
 	for i := range f.items {
 		if i > 0 {
 			w.Raw(" ")
@@ -79,7 +73,7 @@ func (f *fetching) write(row *storage.Row, marked bool) error {
 		w.Raw(" ")
 		f.s.writeFlagItem(row)
 	}
-	if f.uid && !f.needs.uid {
+	if f.uid && !f.needs.uid && !f.s.uidOnly {
 		f.s.writeUIDItem(row)
 	}
 	if f.addModSeq() {

@@ -102,15 +102,21 @@ func (s *session) find(ctx context.Context, v *view, q storage.Query, orders []s
 	// What has arrived since has no sequence number yet.
 	q.UIDs = append(slices.Clone(q.UIDs), v.span())
 	var found []storage.Match
-	for _, o := range orders {
-		for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {
-			if err != nil {
-				return nil, err
-			}
-			if v.seq(row.UID) != 0 {
-				found = append(found, storage.MatchOf(row))
+	search := func() error {
+		for _, o := range orders {
+			for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {
+				if err != nil {
+					return err
+				}
+				if v.seq(row.UID) != 0 {
+					found = append(found, storage.MatchOf(row))
+				}
 			}
 		}
+		return nil
+	}
+	if err := s.patiently(search); err != nil {
+		return nil, err
 	}
 	return slices.CompactFunc(found, func(a, b storage.Match) bool { return a.UID == b.UID }), nil
 }

@@ -69,7 +69,7 @@ func (s *session) describe(snap *storage.Snapshot, asked string) {
 	s.w.NumResponse(v.size(), "EXISTS")
 	if !s.rev2 {
 		s.w.NumResponse(uint32(v.recent.Len()), "RECENT")
-		if i := v.seq(snap.FirstUnseen); i != 0 {
+		if i := v.seq(snap.FirstUnseen); i != 0 && !s.uidOnly {
 			s.w.Status("*", kindOK, "UNSEEN "+strconv.FormatUint(uint64(i), 10), "First unseen message")
 		}
 	}

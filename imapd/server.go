@@ -27,6 +27,7 @@ const (
 	DefaultCommandTimeout = 2 * time.Minute
 	DefaultWriteTimeout   = 5 * time.Minute
 	DefaultLoginDelay     = time.Second
+	DefaultProgressEvery  = 10 * time.Second // RFC 9585 §3 has it no more often
 )
 
 // Errors of Authenticator that get an answer of their own; any other is
@@ -91,6 +92,7 @@ type Options struct {
 	CommandTimeout time.Duration // between two pieces of one command
 	WriteTimeout   time.Duration // for the client to take one piece of a response
 	LoginDelay     time.Duration // after a failed login, times the failures
+	ProgressEvery  time.Duration // between two words that a command still runs
 }
 
 func (o Options) withDefaults() Options {
@@ -104,6 +106,7 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.CommandTimeout, DefaultCommandTimeout)
 	orDefault(&o.WriteTimeout, DefaultWriteTimeout)
 	orDefault(&o.LoginDelay, DefaultLoginDelay)
+	orDefault(&o.ProgressEvery, DefaultProgressEvery)
 	if o.MaxMessageSize <= 0 {
 		o.MaxMessageSize = DefaultMaxMessageSize
 	}

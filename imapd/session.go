@@ -61,6 +61,8 @@ type session struct {
 	// with it condstore (RFC 7162).
 	condstore, qresync bool
 	attention          attention
+	uidOnly            bool   // UIDONLY is enabled: no sequence numbers (RFC 9586)
+	tag                string // of the command that runs
 
 	leaving  bool // BYE is said
 	failures int  // of logging in
@@ -179,6 +181,11 @@ func (s *session) execute(ctx context.Context, c *wire.Command) error {
 	if s.view != nil && (row.states == selected || !row.quiet) && !s.stillAllowed() {
 		return nil
 	}
+	if s.uidOnly && usesNumbers(c) {
+		s.notUnderstood(c.Tag, uidRequired())
+		return nil
+	}
+	s.tag = c.Tag
 	answer, err := row.run(s, ctx, c)
 	if f, ok := errors.AsType[fatal](err); ok {
 		return f
@@ -335,7 +342,7 @@ func (s *session) announce(expunges bool) error {
 }
 
 func (s *session) announceExpunged() {
-	if s.qresync {
+	if s.qresync || s.uidOnly {
 		s.announceVanished()
 		return
 	}

@@ -29,7 +29,11 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 		s.watchModSeqs()
 		change.UnchangedSince = (*storage.ModSeq)(a.UnchangedSince)
 	}
-	out, err := s.srv.o.Store.SetFlags(context.WithoutCancel(ctx), v.ref, set, change)
+	var out storage.FlagResult
+	err = s.patiently(func() (err error) {
+		out, err = s.srv.o.Store.SetFlags(context.WithoutCancel(ctx), v.ref, set, change)
+		return err
+	})
 	if err != nil {
 		return reply{}, err
 	}

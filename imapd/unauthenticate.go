@@ -15,7 +15,7 @@ func (s *session) unauthenticate(_ context.Context, _ *wire.Command) (reply, err
 	s.unwatch()
 	s.unwatch = nil
 	s.account = 0
-	s.rev2, s.utf8, s.condstore, s.qresync = false, false, false, false
+	s.rev2, s.utf8, s.condstore, s.qresync, s.uidOnly = false, false, false, false, false
 	s.r.SetUTF8(false)
 	s.w.SetUTF8(false)
 	s.log.Info("session unauthenticated", "commands", s.commands)

@@ -184,6 +184,7 @@ func (r *Reader) table() map[string]func(*Command) any {
 		"COPY":           func(c *Command) any { return r.copy(c.UID) },
 		"MOVE":           func(c *Command) any { return r.copy(c.UID) },
 		"EXPUNGE":        func(c *Command) any { return r.expunge(c.UID) },
+		"UIDBATCHES":     func(*Command) any { return r.uidBatches() },
 		"COMPRESS":       func(*Command) any { return CompressArgs{r.arg(r.keyword)} },
 		"ENABLE":         func(*Command) any { return r.enable() },
 		"ID":             func(*Command) any { return r.id() },

@@ -104,7 +104,7 @@ func (r *Reader) storeModifiers() (since *uint64) {
 }
 
 // fetchModifiers reads what may follow FETCH's items: "(CHANGEDSINCE n
-// [VANISHED])"; with preview, the list may be "(LAZY)" instead, and lazy is set.
+// [VANISHED] PARTIAL range)"; with preview, the list may be "(LAZY)" instead, and lazy is set.
 func (r *Reader) fetchModifiers(a *FetchArgs, preview bool) (lazy bool) {
 	given := 0
 	r.list(func() {
@@ -121,6 +121,10 @@ func (r *Reader) fetchModifiers(a *FetchArgs, preview bool) (lazy bool) {
 			}
 		case k == "VANISHED" && !a.Vanished:
 			a.Vanished = true
+		case k == "PARTIAL" && a.Partial == nil:
+			r.need(' ')
+			p := r.partialRange()
+			a.Partial = &p
 		default:
 			r.fail("FETCH modifier %q is not known or given twice", k)
 		}

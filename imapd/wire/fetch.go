@@ -52,6 +52,7 @@ type FetchArgs struct {
 	// given. Vanished: expunged ones are told too (RFC 7162 §3.1.4.1, §3.2.6).
 	ChangedSince uint64
 	Vanished     bool
+	Partial      *Partial // only these of the messages (RFC 9394 §3.3)
 }
 
 func (r *Reader) fetch(uid bool) (a FetchArgs) {

@@ -282,6 +282,7 @@ func TestWriteStructure(t *testing.T) {
 
 func FuzzReadCommand(f *testing.F) {
 	for _, s := range []string{"a NOOP\r\n", "a LOGIN {1+}\r\nx y\r\n", "a SEARCH OR 1 (NOT 2)\r\n", "a FETCH 1:* (BODY[1.HEADER.FIELDS (X)]<1.2>)\r\n", "a APPEND x {1}\r\n", "a LIST () \"\" (\"%\") RETURN (STATUS (SIZE))\r\n",
+		"a UIDBATCHES 500 1:2\r\n", "a UID FETCH 1 PREVIEW (LAZY) (PARTIAL 1:2)\r\n", "a FETCH 1 (PREVIEW (LAZY) SAVEDATE)\r\n",
 		"a SELECT x (CONDSTORE QRESYNC (1 2 3:4 (5:6 7:8)))\r\n", "a STORE 1 (UNCHANGEDSINCE 5) FLAGS x\r\n", "a UID FETCH 1 (MODSEQ) (CHANGEDSINCE 4 VANISHED)\r\n", "a SEARCH MODSEQ \"/flags/x\" all 5\r\n",
 		"a GETMETADATA (MAXSIZE 5 DEPTH infinity) x (/private/a)\r\n", "a SETMETADATA x (/private/a {1+}\r\ny /shared/b NIL)\r\n", "a SETMETADATA x (/private/a ~{65537}\r\n", "a SETQUOTA \"\" (STORAGE 1)\r\n"} {
 		f.Add(s)
