@@ -225,10 +225,17 @@ func (k *textAsk) narrow(q *Query, set UIDSet) UIDSet {
 func (k *textAsk) strike(q *Query, open []bool) (told bool) {
 	for _, c := range q.conds() {
 		told = true
+		var list []textindex.Answer
+		for n := range k.pieces {
+			list = append(list, k.answer(c, n))
+		}
 		for i, is := range open {
-			if is && k.at(c, k.box.placed[i]) == no {
-				open[i] = false
+			p := k.box.placed[i]
+			if !is || p.piece < 0 || k.broken[p.piece] {
+				continue
 			}
+			a, doc := &list[p.piece], int(p.doc)
+			open[i] = a.Yes.Has(doc) || a.Maybe.Has(doc)
 		}
 	}
 	for _, or := range q.Or {
