@@ -30,9 +30,10 @@ type fetching struct {
 	unseen  storage.UIDSet // given, to be marked \Seen
 	pending int
 
-	asked  []asked // of each item, what is the same for every message
-	pieces []piece // of each item, of the message at hand
-	text   []byte  // of its header fields
+	row    storage.Row // the message at hand
+	asked  []asked     // of each item, what is the same for every message
+	pieces []piece     // of each item, of that message
+	text   []byte      // of its header fields
 }
 
 // needs is what the items of a FETCH take.
@@ -159,7 +160,8 @@ func (f *fetching) run(set storage.UIDSet) error {
 			continue
 		}
 		f.found++
-		if err := f.one(&row); err != nil {
+		f.row = row
+		if err := f.one(&f.row); err != nil {
 			return err
 		}
 		if f.pending >= fetchBatch {

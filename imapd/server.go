@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mailstead/imapd/wire"
 	"mailstead/internal/logkey"
 	"mailstead/internal/netd"
 	"mailstead/internal/spool"
@@ -122,6 +123,7 @@ type Server struct {
 	netd    *netd.Server
 	recents *recents
 	conns   atomic.Uint64
+	buffers *wire.Pool // of what is written to clients
 	// deflaters are compressors that no session is using.
 	deflaters sync.Pool
 }
@@ -132,7 +134,7 @@ func New(o Options) *Server {
 	if o.Peer != nil {
 		shared, o.Peer = o.Peer.recents, nil
 	}
-	s := &Server{o: o.withDefaults(), recents: shared}
+	s := &Server{o: o.withDefaults(), recents: shared, buffers: wire.NewPool()}
 	s.netd = netd.New(netd.Options{
 		Proto:   "imap",
 		Logger:  s.o.Logger,

@@ -73,7 +73,7 @@ type session struct {
 func newSession(srv *Server, c *conn, remote netip.Addr, log *slog.Logger) *session {
 	s := &session{srv: srv, conn: c, log: log, connLog: log, remote: remote, start: time.Now(), autoFlush: true, pendings: newPendings(),
 		attention: attention{origin: new(storage.Origin)}}
-	s.w = wire.NewWriter(c)
+	s.w = srv.buffers.NewWriter(c)
 	s.r = wire.NewReader(input{s}, wire.Limits{}, s.continuation)
 	return s
 }

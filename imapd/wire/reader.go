@@ -26,6 +26,10 @@ const (
 	maxListed      = 1000 // members of a list of flags, header names, patterns, search keys or ranges
 )
 
+// readerSize is the buffer of a Reader: most commands fit, and what is read in
+// large pieces does not go through it. It is there as long as the connection.
+const readerSize = 1 << 10
+
 // ErrTooLong is a command beyond Limits.Line or Limits.Literal. What the client
 // sends next can't be told from the rest of it: say BYE.
 var ErrTooLong = errors.New("command too long")
@@ -80,7 +84,7 @@ func NewReader(r io.Reader, lim Limits, cont func(text string) error) *Reader {
 	if lim.Depth == 0 {
 		lim.Depth = defaultDepth
 	}
-	return &Reader{br: bufio.NewReaderSize(r, 16<<10), lim: lim, cont: cont}
+	return &Reader{br: bufio.NewReaderSize(r, readerSize), lim: lim, cont: cont}
 }
 
 // SetUTF8 tells that mailbox names come in UTF-8, not in modified UTF-7

@@ -1,0 +1,78 @@
+package imapd
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"mailstead/internal/netd"
+	"mailstead/storage"
+)
+
+// maxIdleConnection is what a connection in IDLE may take of memory, in bytes.
+const maxIdleConnection = 24 << 10
+
+// TestIdleConnectionsAreSmall has many clients in IDLE on a mailbox of 1,000
+// messages: what each takes is bounded, and all hear of a new message at once.
+// IMAPD_IDLE is their number, where it shall not be 200.
+func TestIdleConnectionsAreSmall(t *testing.T) {
+	// Not parallel: it measures the memory of the process.
+	clients, err := strconv.Atoi(os.Getenv("IMAPD_IDLE"))
+	if err != nil {
+		clients = 200
+	}
+	s := newSuite(t, func(o *Options) { o.Limits = netd.Limits{} })
+	s.fill("INBOX", 1000)
+	idle := func() net.Conn {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		r := bufio.NewReader(c)
+		fmt.Fprintf(c, "a LOGIN alice@example.test %q\r\nb SELECT INBOX\r\nc IDLE\r\n", password)
+		for {
+			l, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l[0] == '+' {
+				return c
+			}
+		}
+	}
+	conns := []net.Conn{idle()}
+	before := memoryInUse()
+	for range clients {
+		conns = append(conns, idle())
+	}
+	each := (memoryInUse() - before) / int64(clients)
+	t.Logf("%d clients in IDLE: %d bytes each, the client's side of the connection included", clients, each)
+	if each > maxIdleConnection {
+		t.Errorf("an idle connection takes %d bytes, want %d at most", each, maxIdleConnection)
+	}
+	start := time.Now()
+	s.deliver("INBOX", "Subject: new\n\n", storage.Flags(0))
+	for _, c := range conns {
+		if _, err := io.ReadFull(c, make([]byte, len("* 1001 EXISTS\r\n"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("all told after %v", time.Since(start))
+}
+
+// memoryInUse is what heap and stacks take after everything unused was given up.
+func memoryInUse() int64 {
+	for range 4 {
+		runtime.GC() // stacks shrink by half each time
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
