@@ -128,7 +128,7 @@ func (r *Reader) args(c *Command) {
 	if r.err != nil {
 		return
 	}
-	read, known := r.table()[c.Name]
+	read, known := arguments[c.Name]
 	if !known {
 		r.fail("command %q is not known", c.Name)
 		return
@@ -142,53 +142,55 @@ func (r *Reader) args(c *Command) {
 		}
 	}
 	if read != nil {
-		c.Args = read(c)
+		c.Args = read(r, c)
 	}
 }
 
-// table has a reader of arguments for every command, nil for none.
-func (r *Reader) table() map[string]func(*Command) any {
-	return map[string]func(*Command) any{
-		"CAPABILITY": nil, "NOOP": nil, "LOGOUT": nil, "STARTTLS": nil, "NAMESPACE": nil, "IDLE": nil, "CLOSE": nil, "UNSELECT": nil, "CHECK": nil,
-		"UNAUTHENTICATE": nil,
-		"GETQUOTA":       func(*Command) any { return QuotaArgs{Root: r.arg(r.astring)} },
-		"GETQUOTAROOT":   func(*Command) any { return SelectArgs{Mailbox: r.arg(r.mailbox)} },
-		"SETQUOTA":       func(*Command) any { return r.setQuota() },
-		"GETMETADATA":    func(*Command) any { return r.getMetadata() },
-		"SETMETADATA":    func(*Command) any { return r.setMetadata() },
-		"LOGIN":          func(*Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
-		"AUTHENTICATE":   func(*Command) any { return r.authenticate() },
-		"SELECT":         func(*Command) any { return r.selectArgs() },
-		"EXAMINE":        func(*Command) any { return r.selectArgs() },
-		"CREATE":         func(*Command) any { return r.create() },
-		"DELETE":         func(*Command) any { return DeleteArgs{r.arg(r.mailbox)} },
-		"RENAME":         func(*Command) any { return RenameArgs{r.arg(r.mailbox), r.arg(r.mailbox)} },
-		"SUBSCRIBE":      func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
-		"UNSUBSCRIBE":    func(*Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
-		"LIST":           func(*Command) any { return r.listArgs() },
-		"LSUB":           func(*Command) any { return ListArgs{Reference: r.arg(r.mailbox), Patterns: []string{r.arg(r.pattern)}} },
-		"SETACL":         func(*Command) any { return SetACLArgs{r.arg(r.mailbox), r.arg(r.astring), r.arg(r.astring)} },
-		"DELETEACL":      func(*Command) any { return IdentifierArgs{r.arg(r.mailbox), r.arg(r.astring)} },
-		"LISTRIGHTS":     func(*Command) any { return IdentifierArgs{r.arg(r.mailbox), r.arg(r.astring)} },
-		"GETACL":         func(*Command) any { return ACLArgs{r.arg(r.mailbox)} },
-		"MYRIGHTS":       func(*Command) any { return ACLArgs{r.arg(r.mailbox)} },
-		"STATUS":         func(*Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
-		"APPEND":         func(*Command) any { return r.appendArgs() },
-		"SEARCH":         func(c *Command) any { return r.search() },
-		"SORT":           func(*Command) any { return r.sort() },
-		"THREAD":         func(*Command) any { return r.thread() },
-		"ESEARCH":        func(*Command) any { return r.multiSearch() },
-		"CANCELUPDATE":   func(*Command) any { return r.cancelUpdate() },
-		"FETCH":          func(c *Command) any { return r.fetch(c.UID) },
-		"STORE":          func(c *Command) any { return r.store(c.UID) },
-		"COPY":           func(c *Command) any { return r.copy(c.UID) },
-		"MOVE":           func(c *Command) any { return r.copy(c.UID) },
-		"EXPUNGE":        func(c *Command) any { return r.expunge(c.UID) },
-		"UIDBATCHES":     func(*Command) any { return r.uidBatches() },
-		"COMPRESS":       func(*Command) any { return CompressArgs{r.arg(r.keyword)} },
-		"ENABLE":         func(*Command) any { return r.enable() },
-		"ID":             func(*Command) any { return r.id() },
-	}
+// arguments has what reads the arguments of a command, nil for none.
+var arguments = map[string]func(*Reader, *Command) any{
+	"CAPABILITY": nil, "NOOP": nil, "LOGOUT": nil, "STARTTLS": nil, "NAMESPACE": nil, "IDLE": nil, "CLOSE": nil, "UNSELECT": nil, "CHECK": nil,
+	"UNAUTHENTICATE": nil,
+	"GETQUOTA":       func(r *Reader, _ *Command) any { return QuotaArgs{Root: r.arg(r.astring)} },
+	"GETQUOTAROOT":   func(r *Reader, _ *Command) any { return SelectArgs{Mailbox: r.arg(r.mailbox)} },
+	"SETQUOTA":       func(r *Reader, _ *Command) any { return r.setQuota() },
+	"GETMETADATA":    func(r *Reader, _ *Command) any { return r.getMetadata() },
+	"SETMETADATA":    func(r *Reader, _ *Command) any { return r.setMetadata() },
+	"LOGIN":          func(r *Reader, _ *Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
+	"AUTHENTICATE":   func(r *Reader, _ *Command) any { return r.authenticate() },
+	"SELECT":         func(r *Reader, _ *Command) any { return r.selectArgs() },
+	"EXAMINE":        func(r *Reader, _ *Command) any { return r.selectArgs() },
+	"CREATE":         func(r *Reader, _ *Command) any { return r.create() },
+	"DELETE":         func(r *Reader, _ *Command) any { return DeleteArgs{r.arg(r.mailbox)} },
+	"RENAME":         func(r *Reader, _ *Command) any { return RenameArgs{r.arg(r.mailbox), r.arg(r.mailbox)} },
+	"SUBSCRIBE":      func(r *Reader, _ *Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
+	"UNSUBSCRIBE":    func(r *Reader, _ *Command) any { return SubscribeArgs{r.arg(r.mailbox)} },
+	"LIST":           func(r *Reader, _ *Command) any { return r.listArgs() },
+	"LSUB": func(r *Reader, _ *Command) any {
+		return ListArgs{Reference: r.arg(r.mailbox), Patterns: []string{r.arg(r.pattern)}}
+	},
+	"SETACL": func(r *Reader, _ *Command) any {
+		return SetACLArgs{r.arg(r.mailbox), r.arg(r.astring), r.arg(r.astring)}
+	},
+	"DELETEACL":    func(r *Reader, _ *Command) any { return IdentifierArgs{r.arg(r.mailbox), r.arg(r.astring)} },
+	"LISTRIGHTS":   func(r *Reader, _ *Command) any { return IdentifierArgs{r.arg(r.mailbox), r.arg(r.astring)} },
+	"GETACL":       func(r *Reader, _ *Command) any { return ACLArgs{r.arg(r.mailbox)} },
+	"MYRIGHTS":     func(r *Reader, _ *Command) any { return ACLArgs{r.arg(r.mailbox)} },
+	"STATUS":       func(r *Reader, _ *Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
+	"APPEND":       func(r *Reader, _ *Command) any { return r.appendArgs() },
+	"SEARCH":       func(r *Reader, c *Command) any { return r.search() },
+	"SORT":         func(r *Reader, _ *Command) any { return r.sort() },
+	"THREAD":       func(r *Reader, _ *Command) any { return r.thread() },
+	"ESEARCH":      func(r *Reader, _ *Command) any { return r.multiSearch() },
+	"CANCELUPDATE": func(r *Reader, _ *Command) any { return r.cancelUpdate() },
+	"FETCH":        func(r *Reader, c *Command) any { return r.fetch(c.UID) },
+	"STORE":        func(r *Reader, c *Command) any { return r.store(c.UID) },
+	"COPY":         func(r *Reader, c *Command) any { return r.copy(c.UID) },
+	"MOVE":         func(r *Reader, c *Command) any { return r.copy(c.UID) },
+	"EXPUNGE":      func(r *Reader, c *Command) any { return r.expunge(c.UID) },
+	"UIDBATCHES":   func(r *Reader, _ *Command) any { return r.uidBatches() },
+	"COMPRESS":     func(r *Reader, _ *Command) any { return CompressArgs{r.arg(r.keyword)} },
+	"ENABLE":       func(r *Reader, _ *Command) any { return r.enable() },
+	"ID":           func(r *Reader, _ *Command) any { return r.id() },
 }
 
 // arg reads a space and what follows it.
