@@ -1,35 +1,32 @@
 package mail
 
-import "strings"
-
-// FieldNames is a set of names of header fields, in lower case.
+// FieldNames is a set of names of header fields, which are ASCII (RFC 5322 §2.2),
+// in lower case.
 type FieldNames map[string]bool
 
 // NewFieldNames makes a set of names in whatever case.
 func NewFieldNames(list []string) FieldNames {
 	n := make(FieldNames, len(list))
 	for _, name := range list {
-		n[strings.ToLower(name)] = true
+		n[string(appendLower(nil, name))] = true
 	}
 	return n
 }
 
-// maxPlainName is the longest field name that is looked for without memory of its
-// own.
-const maxPlainName = 64
-
-func (n FieldNames) has(name []byte) bool {
-	if len(name) > maxPlainName {
-		return n[strings.ToLower(string(name))]
-	}
-	var lower [maxPlainName]byte
-	for i, c := range name {
+func appendLower[T string | []byte](b []byte, name T) []byte {
+	for i := range len(name) {
+		c := name[i]
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}
-		lower[i] = c
+		b = append(b, c)
 	}
-	return n[string(lower[:len(name)])]
+	return b
+}
+
+func (n FieldNames) has(name []byte) bool {
+	var room [64]byte // most names need no memory of their own
+	return n[string(appendLower(room[:0], name))]
 }
 
 // Pick appends to dst those fields of a raw header, as they stand, that are in

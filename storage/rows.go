@@ -62,6 +62,7 @@ type reading struct {
 	ends    []int  // of each in packed, negative for one that can't be read
 	places  []locRow
 	decoder mail.Decoder
+	key     []byte            // to look up with
 	words   map[uint32]string // keywords by number, as far as they were met
 	ids     []uint32          // the keywords of the last row that had some
 	names   []string          // the same
@@ -126,11 +127,16 @@ func (r *reading) add(x index, uid UID, k, v []byte, cold, loc *neighbours) erro
 		}
 	}
 	end := -1
-	if r.o.Message && r.unpack(cold.get(wideKey(r.ref.Account, uint64(h.blob)))) {
-		end = len(r.packed)
+	if r.o.Message {
+		r.key = binary.BigEndian.AppendUint32(r.key[:0], uint32(r.ref.Account)) // as wideKey
+		r.key = binary.BigEndian.AppendUint64(r.key, uint64(h.blob))
+		if r.unpack(cold.get(r.key)) {
+			end = len(r.packed)
+		}
 	}
 	if r.o.Place {
-		l, _ := decodeLoc(loc.get(blobKey(h.blob))) // what is not found is looked for again
+		r.key = binary.BigEndian.AppendUint64(r.key[:0], uint64(h.blob)) // as blobKey
+		l, _ := decodeLoc(loc.get(r.key))                                // what is not found is looked for again
 		r.places = append(r.places, l)
 	}
 	r.rows, r.ends = append(r.rows, row), append(r.ends, end)
