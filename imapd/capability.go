@@ -16,6 +16,7 @@ var (
 	afterLogin = []string{
 		"ACL",
 		"BINARY",
+		"CATENATE",
 		"CHILDREN",
 		"COMPRESS=DEFLATE",
 		"CONDSTORE",
@@ -33,6 +34,7 @@ var (
 		"LIST-STATUS",
 		"METADATA",
 		"MOVE",
+		"MULTIAPPEND",
 		"MULTISEARCH",
 		"NAMESPACE",
 		"OBJECTID",
@@ -43,6 +45,7 @@ var (
 		"QUOTA=RES-MESSAGE",
 		"QUOTA=RES-STORAGE",
 		"QUOTASET",
+		"REPLACE",
 		"RIGHTS=kxte",
 		"SAVEDATE",
 		"SEARCHRES",
@@ -58,6 +61,7 @@ var (
 		"UIDPLUS",
 		"UNAUTHENTICATE",
 		"UNSELECT",
+		"URL-PARTIAL",
 		"UTF8=ACCEPT",
 		"WITHIN",
 	}

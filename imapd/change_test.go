@@ -102,7 +102,7 @@ func TestAppend(t *testing.T) {
 	a.answers("APPEND INBOX {2000}", "NO [TOOBIG]")
 	a.answers("APPEND INBOX {2000+}\r\n"+strings.Repeat("x", 2000), "NO [TOOBIG]")
 	a.answers("APPEND INBOX {5+}\r\na\x00b\r\n", "BAD")
-	a.answers("APPEND INBOX ~{5+}\r\na\x00b\r\n", "OK [APPENDUID N 3]")
+	a.answers("APPEND INBOX ~{5+}\r\n\r\na\x00b", "OK [APPENDUID N 3]")
 	a.answers("APPEND INBOX {0+}\r\n", "NO [CANNOT]")
 	a.ok("NOOP")
 	if got := a.ok("CAPABILITY"); !strings.Contains(got[0], "APPENDLIMIT=1000") {

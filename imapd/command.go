@@ -84,4 +84,5 @@ var commands = map[string]command{
 	"STORE":        {states: selected, run: (*session).store, keepNumbers: true},
 	"COPY":         {states: selected, run: (*session).copy},
 	"MOVE":         {states: selected, run: (*session).move},
+	"REPLACE":      {states: selected, run: (*session).replace},
 }

@@ -25,8 +25,7 @@ type deflating struct {
 	pool *sync.Pool
 	out  *flate.Writer // nil: all that was written is flushed
 	in   *inflate.Reader
-	rest []byte // what the client sent behind the end of its stream
-	over bool   // both directions are plain again
+	over bool // both directions are plain again
 }
 
 func newDeflating(c *conn, pool *sync.Pool) *deflating {
@@ -34,17 +33,7 @@ func newDeflating(c *conn, pool *sync.Pool) *deflating {
 }
 
 // Read decodes what the client sends.
-func (d *deflating) Read(p []byte) (int, error) {
-	if !d.over {
-		return d.in.Read(p)
-	}
-	if len(d.rest) > 0 {
-		n := copy(p, d.rest)
-		d.rest = d.rest[n:]
-		return n, nil
-	}
-	return d.conn.Read(p)
-}
+func (d *deflating) Read(p []byte) (int, error) { return d.in.Read(p) }
 
 // Write compresses; Flush sends it.
 func (d *deflating) Write(p []byte) (int, error) {
@@ -82,7 +71,7 @@ func (s *session) compress(_ context.Context, c *wire.Command) (reply, error) {
 		return bad("Only DEFLATE is known"), nil
 	case s.deflates():
 		return no("COMPRESSIONACTIVE", "DEFLATE is active already, by COMPRESS"), nil
-	case s.r.Buffered() > 0 || s.deflate != nil && len(s.deflate.rest) > 0:
+	case s.r.Buffered() > 0 || s.deflate != nil && s.deflate.in.Plain() > 0:
 		return bad("Nothing may be sent between COMPRESS and its answer"), nil
 	}
 	return reply{kind: kindOK, text: "DEFLATE active"}, nil
@@ -108,15 +97,11 @@ func (s *session) endCompress() error {
 	if err := s.w.Flush(); err != nil {
 		return fatal{err}
 	}
-	d := s.deflate
-	rest, err := d.in.Rest()
-	if err == nil && s.r.Buffered() > 0 {
-		err = inflate.ErrCorrupt // compressed commands behind the last one
+	if s.r.Buffered() > 0 {
+		return fatal{inflate.ErrCorrupt} // compressed commands behind the last one
 	}
-	if err != nil {
-		return fatal{err}
-	}
-	d.in, d.rest, d.over = nil, rest, true
+	s.deflate.in.End()
+	s.deflate.over = true
 	s.conn.coded = false
 	s.w.Reset(s.conn)
 	return nil

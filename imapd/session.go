@@ -182,6 +182,9 @@ func (s *session) execute(ctx context.Context, c *wire.Command) error {
 		return nil
 	}
 	if s.uidOnly && usesNumbers(c) {
+		if err := s.skipMessage(c); err != nil {
+			return err
+		}
 		s.notUnderstood(c.Tag, uidRequired())
 		return nil
 	}

@@ -17,6 +17,8 @@ func usesNumbers(c *wire.Command) bool {
 	switch a := c.Args.(type) {
 	case wire.FetchArgs, wire.StoreArgs, wire.CopyArgs:
 		return !c.UID
+	case wire.AppendArgs:
+		return a.Replaced != nil && !c.UID
 	case wire.SearchArgs:
 		return !c.UID || numbered(a.Key)
 	case wire.SortArgs:

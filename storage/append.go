@@ -116,10 +116,19 @@ func (s *Store) Settle(ctx context.Context) error {
 
 // prepare does for messages all that can be done before the log: limits,
 // quota, CRC, parsing, compression, the files of big bodies.
-func (s *Store) prepare(msgs []Incoming) (*request, error) {
+func (s *Store) prepare(msgs []Incoming) (*request, error) { return s.prepareFor(msgs, 0, amount{}) }
+
+// prepareFor is prepare for messages in whose place others of an account go.
+func (s *Store) prepareFor(msgs []Incoming, id mail.AccountID, saved amount) (*request, error) {
 	need, total, err := s.demand(msgs)
 	if err != nil {
 		return nil, err
+	}
+	if n := need[id]; saved != (amount{}) {
+		need[id] = amount{max(n.bytes-saved.bytes, 0), max(n.messages-saved.messages, 0)}
+		if need[id] == (amount{}) {
+			delete(need, id) // taking less is possible beyond a limit too
+		}
 	}
 	if err := s.room(total); err != nil {
 		return nil, err

@@ -383,12 +383,19 @@ func applyBatch(x index, batch []*request) error {
 }
 
 // applyGroup applies the records of one group; when a new message of it has
-// nowhere to go, none is applied. Messages that compaction moves are somewhere
+// nowhere to go, or one that it replaces is gone, none is applied. Messages that compaction moves are somewhere
 // already, whatever became of where they first went.
 func applyGroup(x index, items []*item) ([]outcome, error) {
 	out := make([]outcome, len(items))
 	if len(items) > 1 {
 		for _, it := range items {
+			if it.rec.kind == kindExpunge && !it.rec.revive {
+				if gone, err := x.missing(&it.rec); err != nil {
+					return nil, err
+				} else if gone {
+					return refuseGroup(x, items, ErrNoMessage)
+				}
+			}
 			if it.rec.kind != kindMessage || it.rec.revive {
 				continue // where a moved message is, or what it needs made, is not told by its targets
 			}
@@ -406,6 +413,12 @@ func applyGroup(x index, items []*item) ([]outcome, error) {
 		}
 	}
 	return out, nil
+}
+
+// missing tells whether an expunge names messages of which none is there.
+func (x index) missing(r *record) (bool, error) {
+	list, err := x.hits(Ref{r.account, r.mailbox}, r.uids, r.all)
+	return len(list) == 0, err
 }
 
 // refuseGroup counts a group's bytes and does nothing else.

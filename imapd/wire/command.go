@@ -2,7 +2,6 @@ package wire
 
 import (
 	"encoding/base64"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -63,15 +62,6 @@ type (
 		Status                           []string
 		Metadata                         []string // entries, RFC 9590
 	}
-	// AppendArgs of APPEND. The message follows: Literal or SkipLiteral.
-	AppendArgs struct {
-		Mailbox string
-		Flags   []imap.Flag
-		Date    time.Time // zero when not given
-		Size    int64
-		UTF8    bool // RFC 6855 §4
-		Binary  bool // literal8
-	}
 	// StoreArgs of STORE.
 	StoreArgs struct {
 		Set            imap.NumSet
@@ -98,9 +88,9 @@ type (
 // ReadCommand reads the next command. Errors: *SyntaxError and
 // *BadCharsetError, after which the next command can be read; ErrTooLong, and
 // those of the connection, after which it can't. After an APPEND, read its
-// message.
+// messages.
 func (r *Reader) ReadCommand() (*Command, error) {
-	r.line, r.used, r.literals, r.ended, r.err, r.message = r.line[:0], 0, 0, false, nil, pending{}
+	r.line, r.used, r.literals, r.ended, r.err, r.message = r.line[:0], 0, 0, false, nil, appending{}
 	c := &Command{Tag: "*"}
 	tag := r.run(func(b byte) bool { return isAtomChar(b) && b != '+' || b == ']' })
 	if tag == "" || len(tag) > maxTag {
@@ -135,7 +125,7 @@ func (r *Reader) args(c *Command) {
 	}
 	if c.UID {
 		switch c.Name {
-		case "FETCH", "STORE", "SEARCH", "COPY", "MOVE", "EXPUNGE", "SORT", "THREAD":
+		case "FETCH", "STORE", "SEARCH", "COPY", "MOVE", "EXPUNGE", "REPLACE", "SORT", "THREAD":
 		default:
 			r.fail("%s has no UID form", c.Name)
 			return
@@ -177,6 +167,7 @@ var arguments = map[string]func(*Reader, *Command) any{
 	"MYRIGHTS":     func(r *Reader, _ *Command) any { return ACLArgs{r.arg(r.mailbox)} },
 	"STATUS":       func(r *Reader, _ *Command) any { return StatusArgs{r.arg(r.mailbox), r.statusItems()} },
 	"APPEND":       func(r *Reader, _ *Command) any { return r.appendArgs() },
+	"REPLACE":      func(r *Reader, c *Command) any { return r.replaceArgs(c.UID) },
 	"SEARCH":       func(r *Reader, c *Command) any { return r.search() },
 	"SORT":         func(r *Reader, _ *Command) any { return r.sort() },
 	"THREAD":       func(r *Reader, _ *Command) any { return r.thread() },
@@ -333,37 +324,6 @@ func (r *Reader) listReturn(o *ListReturn) {
 			r.fail("LIST return option %q is not known", k)
 		}
 	})
-}
-
-func (r *Reader) appendArgs() (a AppendArgs) {
-	a.Mailbox = r.arg(r.mailbox)
-	r.need(' ')
-	if r.peek() == '(' {
-		a.Flags = r.flags()
-		r.need(' ')
-	}
-	if r.peek() == '"' {
-		a.Date = r.dateTime()
-		r.need(' ')
-	}
-	if b := r.peek(); b == 'U' || b == 'u' {
-		if r.keyword() != "UTF8" {
-			r.fail("a message is missing")
-		}
-		r.need(' ')
-		r.need('(')
-		a.UTF8 = true
-	}
-	a.Binary = r.take('~')
-	if a.UTF8 && !a.Binary {
-		r.fail("UTF8 needs a literal8")
-	}
-	size, sync := r.announce()
-	if r.err == nil {
-		a.Size = size
-		r.message = pending{open: true, sync: sync, utf8: a.UTF8, size: size}
-	}
-	return a
 }
 
 func (r *Reader) store(uid bool) (a StoreArgs) {

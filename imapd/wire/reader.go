@@ -60,16 +60,7 @@ type Reader struct {
 	literals int64
 	ended    bool  // the command's last line break was read
 	err      error // the first failure of this command
-	message  pending
-}
-
-// pending is APPEND's message, announced but not read.
-type pending struct {
-	open bool
-	sync bool
-	utf8 bool // RFC 6855 §4: UTF8 (~{n} ...)
-	size int64
-	left *io.LimitedReader
+	message  appending
 }
 
 // NewReader reads from r. cont is called for a synchronising literal: it sends
@@ -301,52 +292,6 @@ func (r *Reader) literalBytes(size int64, sync bool) string {
 		return ""
 	}
 	return string(b)
-}
-
-// Literal gives the message of an APPEND, after the client was told to go on
-// when it waits for that. Read it to its end, then call EndAppend.
-func (r *Reader) Literal() (io.Reader, error) {
-	if r.message.sync {
-		if err := r.cont("go ahead"); err != nil {
-			return nil, err
-		}
-	}
-	r.message.left = &io.LimitedReader{R: r.br, N: r.message.size}
-	return r.message.left, nil
-}
-
-// SkipLiteral refuses the message of an APPEND: what the client sends anyway is
-// read over.
-func (r *Reader) SkipLiteral() error {
-	r.message.open = false
-	if r.message.sync {
-		return nil
-	}
-	if _, err := io.CopyN(io.Discard, r.br, r.message.size); err != nil {
-		return err
-	}
-	r.ended, r.line = false, r.line[:0]
-	return r.resync()
-}
-
-// EndAppend reads what stands behind the message of an APPEND; a *SyntaxError
-// when that is not the end of the command.
-func (r *Reader) EndAppend(tag string) error {
-	r.message.open = false
-	if l := r.message.left; l != nil && l.N > 0 {
-		if _, err := io.Copy(io.Discard, l); err != nil {
-			return err
-		}
-		if l.N > 0 {
-			return io.ErrUnexpectedEOF
-		}
-	}
-	r.err, r.ended, r.line, r.used = nil, false, r.line[:0], 0
-	if r.message.utf8 {
-		r.need(')')
-	}
-	r.lineEnd()
-	return r.finish(tag)
 }
 
 // finish turns the command's failure into what the session is told.

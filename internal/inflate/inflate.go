@@ -13,6 +13,7 @@ import (
 const (
 	windowSize = 32 << 10
 	bufferSize = 2 << 10
+	flushBytes = 5 // of an empty stored block
 )
 
 // ErrCorrupt is a stream that is no DEFLATE.
@@ -53,6 +54,11 @@ type Reader struct {
 	blocks int
 	err    error
 
+	ending bool // End was called
+	ended  bool // and the end found
+	late   int  // bytes of a flush that may come behind it
+	plain  []byte
+
 	window []byte // grows to windowSize, then is a ring
 	next   int    // where the ring is written next
 
@@ -69,6 +75,9 @@ func NewReader(r io.Reader) *Reader { return &Reader{r: r, buf: make([]byte, buf
 func (z *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if z.ending {
+		return z.readPlain(p)
 	}
 	for {
 		if z.err != nil {
@@ -111,35 +120,77 @@ func (z *Reader) fill() {
 	z.err = err
 }
 
-// Rest ends the decoding where the peer has ended its stream: after the last
-// block, or after the empty block of a flush, which it waits for. It gives the
-// bytes behind it that were read already. The error is ErrCorrupt when the
-// stream goes on with something else, or that of reading.
-func (z *Reader) Rest() ([]byte, error) {
+// End ends the decoding where the peer has ended its stream: behind the last
+// block, or behind the flush of what was read. What follows is given by Read as
+// it is. ErrCorrupt comes when the stream goes on instead.
+func (z *Reader) End() { z.ending = true }
+
+// Plain is the number of bytes behind the stream that were received already; it
+// is known after the first Read that gave some of them.
+func (z *Reader) Plain() int { return len(z.plain) }
+
+// readPlain is Read after End.
+func (z *Reader) readPlain(p []byte) (int, error) {
+	for !z.ended {
+		if err := z.seekEnd(); err != nil {
+			return 0, err
+		}
+	}
+	for {
+		for z.late > 0 && len(z.plain) > 0 {
+			if c := z.plain[0]; c != 0 && c != 0xff {
+				z.late = 0
+				break
+			}
+			z.plain = z.plain[1:]
+			z.late--
+		}
+		if len(z.plain) > 0 {
+			n := copy(p, z.plain)
+			z.plain = z.plain[n:]
+			return n, nil
+		}
+		if z.late == 0 {
+			return z.r.Read(p)
+		}
+		z.fill()
+		if z.err != nil {
+			return 0, z.err
+		}
+		z.plain = append(z.plain, z.buf[:z.end]...)
+	}
+}
+
+// seekEnd goes on to the end of the stream.
+func (z *Reader) seekEnd() error {
 	var one [1]byte
 	for z.state != atEnd && !z.flushed() {
 		n, err := z.step(one[:])
 		switch {
+		case err == errMore && (z.state == atHeader || z.state == atStored || z.state == inBlock && z.output == 0):
+			// Part of a flush may be on its way: zeros and ones, with which no
+			// plain text begins.
+			z.late, z.n = flushBytes, 0
+			z.ended = true
+			return nil
 		case err == errMore:
-			if z.fill(); z.err != nil {
-				return nil, z.err
-			}
+			z.fill()
+			return z.err
 		case err != nil:
-			return nil, err
+			return err
 		case n > 0:
-			return nil, ErrCorrupt
+			return ErrCorrupt
 		}
 	}
 	z.bits >>= z.n % 8
 	z.n -= z.n % 8
-	var rest []byte
 	for ; z.n > 0; z.n -= 8 {
-		rest = append(rest, byte(z.bits))
+		z.plain = append(z.plain, byte(z.bits))
 		z.bits >>= 8
 	}
-	rest = append(rest, z.buf[z.pos:z.end]...)
-	z.pos, z.end, z.err = 0, 0, io.EOF
-	return rest, nil
+	z.plain = append(z.plain, z.buf[z.pos:z.end]...)
+	z.ended = true
+	return nil
 }
 
 // flushed tells that the last block was empty: zlib's way to end what has to be

@@ -55,18 +55,7 @@ func TestDecodesAllLevels(t *testing.T) {
 	}
 }
 
-// stopping gives an error where a connection would wait.
-type stopping struct{ r io.Reader }
-
 var errWouldWait = errors.New("would wait")
-
-func (s stopping) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err == io.EOF {
-		err = errWouldWait
-	}
-	return n, err
-}
 
 // TestHandsOutWhatIsThere: partial was made by zlib, which ends each command
 // with Z_PARTIAL_FLUSH: no empty stored block, and not at a byte's end.
@@ -107,51 +96,49 @@ func (w waiting) Read(p []byte) (int, error) {
 	return w.b.Read(p)
 }
 
-func TestRest(t *testing.T) {
+// TestEnd ends streams as flate does with Flush and with Close, and looks for
+// what comes behind them, however the bytes arrive.
+func TestEnd(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer
 	w, err := flate.NewWriter(&b, 6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Write([]byte("a UNAUTHENTICATE\r\n")); err != nil {
+	const line = "a UNAUTHENTICATE\r\n"
+	if _, err := w.Write([]byte(line)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	flushed := bytes.Clone(b.Bytes())
-	for name, stream := range map[string][]byte{"flushed": flushed, "closed": deflate(t, 6, "a UNAUTHENTICATE\r\n")} {
-		z := inflate.NewReader(stopping{bytes.NewReader(append(bytes.Clone(stream), "b NOOP\r\n"...))})
-		line := make([]byte, 18)
-		if _, err := io.ReadFull(z, line); err != nil {
-			t.Fatal(err)
-		}
-		rest, err := z.Rest()
-		want := "b NOOP\r\n"
-		if name == "closed" {
-			want = "\x01\x00\x00\xff\xffb NOOP\r\n" // flushed and then closed: the stream ended with the flush
-		}
-		if err != nil || string(rest) != want {
-			t.Errorf("%s: got %q, %v, want %q", name, rest, err, want)
-		}
-		if _, err := z.Read(line); err != io.EOF {
-			t.Errorf("%s: read after it: got %v, want EOF", name, err)
-		}
-	}
-	// The flush may come in pieces, after what it ends.
-	slow := inflate.NewReader(io.MultiReader(iotest.OneByteReader(bytes.NewReader(flushed)), strings.NewReader("b NOOP\r\n")))
-	if _, err := io.ReadFull(slow, make([]byte, 18)); err != nil {
+	var closed bytes.Buffer
+	w.Reset(&closed)
+	if _, err := w.Write([]byte(line)); err != nil {
 		t.Fatal(err)
 	}
-	if rest, err := slow.Rest(); err != nil || len(rest) > 0 {
-		t.Errorf("in pieces: got %q, %v, want no more than the flush to be read", rest, err)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, stream := range map[string][]byte{"flushed": b.Bytes(), "closed": closed.Bytes()} {
+		for cut := range len(stream) + 8 {
+			all := append(bytes.Clone(stream), "b NOOP\r\n"...)
+			z := inflate.NewReader(io.MultiReader(bytes.NewReader(all[:cut]), bytes.NewReader(all[cut:])))
+			if _, err := io.ReadFull(z, make([]byte, len(line))); err != nil {
+				t.Fatal(err)
+			}
+			z.End()
+			if got, err := io.ReadAll(z); err != nil || string(got) != "b NOOP\r\n" {
+				t.Errorf("%s, cut at %d: got %q, %v", name, cut, got, err)
+			}
+		}
 	}
 	z := inflate.NewReader(bytes.NewReader(deflate(t, 6, "abcd")))
 	if _, err := io.ReadFull(z, make([]byte, 2)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := z.Rest(); !errors.Is(err, inflate.ErrCorrupt) {
+	z.End()
+	if _, err := z.Read(make([]byte, 1)); !errors.Is(err, inflate.ErrCorrupt) {
 		t.Errorf("in the middle: got %v", err)
 	}
 }
