@@ -37,6 +37,7 @@ var (
 		"MULTIAPPEND",
 		"MULTISEARCH",
 		"NAMESPACE",
+		"NOTIFY",
 		"OBJECTID",
 		"PARTIAL",
 		"PREVIEW",
@@ -148,7 +149,9 @@ func (s *session) enable(_ context.Context, c *wire.Command) (reply, error) {
 				on = append(on, strings.ToUpper(name))
 			}
 			s.attention.metadata = true
-			s.attend()
+			if err := s.attend(); err != nil {
+				return reply{}, err
+			}
 		case "CONDSTORE":
 			if !s.condstore {
 				on = append(on, "CONDSTORE")

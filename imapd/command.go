@@ -63,6 +63,7 @@ var commands = map[string]command{
 
 	"GETMETADATA":  {states: loggedIn, run: (*session).getMetadata},
 	"SETMETADATA":  {states: loggedIn, run: (*session).setMetadata},
+	"NOTIFY":       {states: loggedIn, run: (*session).notify},
 	"GETQUOTA":     {states: loggedIn, run: (*session).getQuota},
 	"GETQUOTAROOT": {states: loggedIn, run: (*session).getQuotaRoot},
 	"SETQUOTA":     {states: loggedIn, run: (*session).setQuota},

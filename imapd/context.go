@@ -30,7 +30,8 @@ type searchContext struct {
 	key   wire.SearchKey
 	saved []storage.UID // "$" when it was asked
 	by    []storage.SortCriterion
-	list  []storage.UID // the result as the client knows it, in order
+	list  []storage.UID    // the result as the client knows it, in order
+	items []wire.FetchItem // told of new messages in it
 
 	numbered bool // depends on sequence numbers
 	timed    bool // depends on the time
@@ -52,7 +53,7 @@ func (s *session) keepUpdated(c *wire.Command, a wire.SearchArgs, by []storage.S
 		s.w.Status("*", kindNo, `NOUPDATE "`+c.Tag+`"`, "Too many searches to keep up to date")
 		return
 	}
-	x := &searchContext{tag: c.Tag, uid: c.UID, key: a.Key, saved: saved, by: by, list: uidsOf(found), checked: time.Now()}
+	x := &searchContext{tag: c.Tag, uid: c.UID, key: a.Key, saved: saved, by: by, list: uidsOf(found), items: a.Update, checked: time.Now()}
 	x.depends(a.Key)
 	s.contexts = append(s.contexts, x)
 	s.view.watch(true)
@@ -193,6 +194,9 @@ func (s *session) update(x *searchContext, set storage.UIDSet) error {
 		delete(match, u)
 	}
 	lost, added, err := s.insert(x, match)
+	if err == nil {
+		err = s.fetchFresh(x.items, added)
+	}
 	s.writeUpdate(x, append(gone, lost...), added)
 	return err
 }

@@ -62,6 +62,7 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 	// RFC 6851 §4.3: before the EXPUNGE responses.
 	s.w.Status("*", kindOK, copyUID(out), "Moved")
 	s.view.gone(storage.UIDs(out.Src...))
+	s.attention.removed = true
 	return reply{kind: kindOK, highest: true}, nil
 }
 

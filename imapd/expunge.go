@@ -33,5 +33,6 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 		return reply{}, err
 	}
 	v.gone(gone)
+	s.attention.removed = true
 	return reply{kind: kindOK, highest: len(gone) > 0}, nil
 }

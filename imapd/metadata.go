@@ -42,10 +42,16 @@ func (s *session) annotated(name string) (annotated, error) {
 	if err != nil {
 		return annotated{}, err
 	}
-	if at.rights&(storage.RightRead|storage.RightSeen|storage.RightWrite|storage.RightInsert|storage.RightPost) == 0 {
+	if !at.mayAnnotate() {
 		return annotated{}, errNoPermission
 	}
 	return annotated{at.Ref, at.box.Name, at.box.SpecialUse}, nil
+}
+
+// mayAnnotate tells whether annotations of a mailbox are for the user.
+func (p place) mayAnnotate() bool {
+	const some = storage.RightRead | storage.RightSeen | storage.RightWrite | storage.RightInsert | storage.RightPost
+	return p.rights.Has(storage.RightLookup) && p.rights&some != 0
 }
 
 // holder tells where annotations of a scope are stored. What is private on the

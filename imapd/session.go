@@ -139,6 +139,9 @@ func (s *session) loop(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		s.conn.await(s.srv.o.IdleTimeout)
+		if err := s.listen(ctx); err != nil {
+			return err
+		}
 		c, err := s.r.ReadCommand()
 		if err != nil || c.Name != "APPEND" {
 			if err := s.settle(); err != nil {
@@ -331,14 +334,29 @@ func (s *session) announce(expunges bool) error {
 	if v.renamed {
 		s.announceName()
 	}
+	if n := s.attention.notify; n != nil && n.selected == 0 {
+		// RFC 5465 §3.1: nothing is told, but for what the command has done itself.
+		expunges = s.attention.removed
+		s.attention.removed = false
+		if expunges && len(v.expunged) > 0 {
+			s.forgetExpunged()
+			s.announceExpunged()
+		}
+		return nil
+	}
 	if expunges && len(v.expunged) > 0 {
 		s.forgetExpunged()
 		s.announceExpunged()
 	}
-	s.announceAdded()
+	v.fresh = s.announceAdded()
+	if err := s.fetchAdded(v.fresh); err != nil {
+		return err
+	}
+	dropped := s.dropFlags()
 	s.announceFlags()
 	s.updateContexts()
-	if !v.changes() {
+	v.fresh = nil
+	if !v.changes() && !dropped {
 		v.told = v.modseq
 	}
 	return nil
@@ -376,17 +394,19 @@ func (s *session) announceName() {
 	}
 }
 
-func (s *session) announceAdded() {
+// announceAdded gives the messages that were announced.
+func (s *session) announceAdded() storage.UIDSet {
 	v := s.view
 	added := v.applyAdded()
 	if len(added) == 0 {
-		return
+		return nil
 	}
 	s.w.NumResponse(v.size(), "EXISTS")
 	v.recent = v.recent.With(storage.UIDs(s.srv.recents.arrived(v.ref, added, !v.readOnly)...))
 	if !s.rev2 {
 		s.w.NumResponse(uint32(v.recent.Len()), "RECENT")
 	}
+	return storage.UIDs(added...)
 }
 
 func (s *session) announceFlags() {

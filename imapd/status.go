@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,8 +20,16 @@ func (s *session) status(_ context.Context, c *wire.Command) (reply, error) {
 	return done(), s.writeStatus(at, a.Items)
 }
 
-// writeStatus writes a STATUS response.
+// writeStatus writes a STATUS response that the client has asked for.
 func (s *session) writeStatus(at place, items []string) error {
+	if slices.Contains(items, "HIGHESTMODSEQ") {
+		s.watchModSeqs()
+	}
+	return s.tellStatus(at, items)
+}
+
+// tellStatus writes a STATUS response.
+func (s *session) tellStatus(at place, items []string) error {
 	var list []string
 	for _, item := range items {
 		if item == "MAILBOXID" { // RFC 8474 §4.3
@@ -58,7 +67,6 @@ func (s *session) statusItem(at place, item string) (int64, error) {
 	case "APPENDLIMIT":
 		return s.srv.o.MaxMessageSize, nil
 	case "HIGHESTMODSEQ":
-		s.watchModSeqs()
 		return int64(box.HighestModSeq), nil
 	case "RECENT":
 		return s.countRecent(at)

@@ -39,9 +39,10 @@ type view struct {
 	renamed  bool
 	deleted  bool
 
-	watched       bool    // changes are noted for searches that are kept up to date
-	touched       touched // those that were
-	rightsChanged bool    // the rights must be asked for again
+	watched       bool           // changes are noted for searches that are kept up to date
+	touched       touched        // those that were
+	fresh         storage.UIDSet // new messages that are announced right now
+	rightsChanged bool           // the rights must be asked for again
 }
 
 func newView(ref storage.Ref, snap *storage.Snapshot, examined bool) *view {

@@ -161,7 +161,21 @@ func noticeOf(e *addressed) (Notice, bool) {
 	return n, true
 }
 
+// tell gives a notice to those who watch its account. What users may do concerns
+// all.
 func (ws *watches) tell(by *Origin, n Notice) {
+	if n.Kind == NoticeRightsGiven {
+		told := map[*Watch]bool{}
+		for _, all := range ws.by {
+			for w := range all {
+				if !told[w] && (by == nil || w.origin != by) {
+					told[w] = true
+					w.add(n)
+				}
+			}
+		}
+		return
+	}
 	for w := range ws.by[n.Account] {
 		if by == nil || w.origin != by {
 			w.add(n)

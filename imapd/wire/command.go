@@ -145,6 +145,7 @@ var arguments = map[string]func(*Reader, *Command) any{
 	"SETQUOTA":       func(r *Reader, _ *Command) any { return r.setQuota() },
 	"GETMETADATA":    func(r *Reader, _ *Command) any { return r.getMetadata() },
 	"SETMETADATA":    func(r *Reader, _ *Command) any { return r.setMetadata() },
+	"NOTIFY":         func(r *Reader, _ *Command) any { return r.notify() },
 	"LOGIN":          func(r *Reader, _ *Command) any { return LoginArgs{r.arg(r.astring), r.arg(r.astring)} },
 	"AUTHENTICATE":   func(r *Reader, _ *Command) any { return r.authenticate() },
 	"SELECT":         func(r *Reader, _ *Command) any { return r.selectArgs() },

@@ -39,8 +39,11 @@ func (r *Reader) multiSearch() (a MultiSearchArgs) {
 	return a
 }
 
-func (r *Reader) mailboxFilter() (f MailboxFilter) {
-	switch f.Kind = r.keyword(); f.Kind {
+func (r *Reader) mailboxFilter() MailboxFilter { return r.mailboxFilterOf(r.keyword()) }
+
+// mailboxFilterOf reads what a filter takes beside its kind.
+func (r *Reader) mailboxFilterOf(kind string) (f MailboxFilter) {
+	switch f.Kind = kind; kind {
 	case "SELECTED", "INBOXES", "PERSONAL", "SUBSCRIBED":
 	case "SUBTREE", "SUBTREE-ONE", "MAILBOXES":
 		r.need(' ')

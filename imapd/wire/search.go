@@ -32,6 +32,7 @@ type SearchArgs struct {
 	Return  []string
 	Partial *Partial // of PARTIAL
 	Key     SearchKey
+	Update  []FetchItem // of UPDATE: what is told of new messages (RFC 5465 §7)
 }
 
 // decoder of a SEARCH's strings; nil when they are UTF-8.

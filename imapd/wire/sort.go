@@ -67,7 +67,15 @@ func (r *Reader) searchReturn(a *SearchArgs) {
 				r.fail("PARTIAL can be given once")
 			}
 			a.Partial = &p
-		case "MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "CONTEXT", "RELEVANCY":
+		case "UPDATE":
+			if r.opens() { // RFC 5465 §7
+				r.take(' ')
+				r.list(func() { a.Update = append(a.Update, r.fetchItem()) })
+				if len(a.Update) == 0 {
+					r.fail("a data item is missing")
+				}
+			}
+		case "MIN", "MAX", "ALL", "COUNT", "SAVE", "CONTEXT", "RELEVANCY":
 		default:
 			r.fail("SEARCH return option %q is not known", o)
 		}

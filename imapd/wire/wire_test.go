@@ -29,6 +29,12 @@ func TestReadCommand(t *testing.T) {
 		{"a EXAMINE x (CONDSTORE)", "{a EXAMINE false {x true <nil>}}"},
 		{"a CREATE x (USE (\\Sent))", `{a CREATE false {x \Sent}}`},
 		{`a LIST "" %`, "{a LIST false { [%] false {false false false false} {false false false false [] []}}}"},
+		{"a NOTIFY none", "{a NOTIFY false {true false []}}"},
+		{"a NOTIFY SET STATUS (mailboxes (inbox b/c) (messagenew messageexpunge)) (selected-delayed NONE)",
+			"{a NOTIFY false {false true [{{MAILBOXES [INBOX b/c]} [{MESSAGENEW []} {MESSAGEEXPUNGE []}]} {{SELECTED-DELAYED []} []}]}}"},
+		{`a SETQUOTA {1+}` + "\r\n" + `x (storage 5 MESSAGE 9223372036854775807)`, "{a SETQUOTA false {x [{STORAGE 5} {MESSAGE 9223372036854775807}]}}"},
+		{`a GETMETADATA (maxsize 5 depth INFINITY) "" /Private`, "{a GETMETADATA false { [/Private] true 5 -1}}"},
+		{`a SETMETADATA inbox (/shared/a NIL "/private/b" "c")`, "{a SETMETADATA false {INBOX [{/shared/a  true} {/private/b c false}] false}}"},
 		{"a SETACL INBOX -bob@x.test +lr", "{a SETACL false {INBOX -bob@x.test +lr}}"},
 		{`a setacl {1+}` + "\r\n" + `x "an y" ""`, "{a SETACL false {x an y }}"},
 		{"a DELETEACL inbox anyone", "{a DELETEACL false {INBOX anyone}}"},
@@ -238,7 +244,8 @@ func FuzzReadCommand(f *testing.F) {
 	for _, s := range []string{"a NOOP\r\n", "a LOGIN {1+}\r\nx y\r\n", "a SEARCH OR 1 (NOT 2)\r\n", "a FETCH 1:* (BODY[1.HEADER.FIELDS (X)]<1.2>)\r\n", "a APPEND x {1}\r\n", "a LIST () \"\" (\"%\") RETURN (STATUS (SIZE))\r\n",
 		"a UIDBATCHES 500 1:2\r\n", "a UID FETCH 1 PREVIEW (LAZY) (PARTIAL 1:2)\r\n", "a FETCH 1 (PREVIEW (LAZY) SAVEDATE)\r\n",
 		"a SELECT x (CONDSTORE QRESYNC (1 2 3:4 (5:6 7:8)))\r\n", "a STORE 1 (UNCHANGEDSINCE 5) FLAGS x\r\n", "a UID FETCH 1 (MODSEQ) (CHANGEDSINCE 4 VANISHED)\r\n", "a SEARCH MODSEQ \"/flags/x\" all 5\r\n",
-		"a GETMETADATA (MAXSIZE 5 DEPTH infinity) x (/private/a)\r\n", "a SETMETADATA x (/private/a {1+}\r\ny /shared/b NIL)\r\n", "a SETMETADATA x (/private/a ~{65537}\r\n", "a SETQUOTA \"\" (STORAGE 1)\r\n"} {
+		"a GETMETADATA (MAXSIZE 5 DEPTH infinity) x (/private/a)\r\n", "a SETMETADATA x (/private/a {1+}\r\ny /shared/b NIL)\r\n", "a SETMETADATA x (/private/a ~{65537}\r\n", "a SETQUOTA \"\" (STORAGE 1)\r\n",
+		"a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY.PEEK[1]) MessageExpunge)) (SUBTREE (a b) NONE)\r\n", "a SEARCH RETURN (UPDATE (UID)) ALL\r\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

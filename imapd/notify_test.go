@@ -1,0 +1,133 @@
+package imapd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"mailstead/storage"
+)
+
+const everywhere = "NOTIFY SET (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange))"
+
+// TestNotifyOverflow lets more happen than is remembered for a client that does
+// not take it: it is told so, once, and of nothing more.
+func TestNotifyOverflow(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	c := s.login()
+	c.ok(everywhere)
+	// The session is busy with a command while the names change.
+	c.send("x1 APPEND INBOX {1}\r\n")
+	c.expect("+ ")
+	for i := range 1001 {
+		if err := s.store.Subscribe(t.Context(), alice, "name", i%2 == 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.send("x\r\n")
+	untagged, tagged := c.until("x1")
+	if len(untagged) != 1 || !strings.HasPrefix(untagged[0], "* OK [NOTIFICATIONOVERFLOW]") || !strings.HasPrefix(tagged, "OK") {
+		t.Fatalf("got %q, %q, want an overflow alone", untagged, tagged)
+	}
+	s.deliver("INBOX", "Subject: x\r\n\r\n", 0)
+	c.says("NOOP")
+	c.ok(everywhere)
+	s.deliver("INBOX", "Subject: x\r\n\r\n", 0)
+	c.expect(`* STATUS "INBOX" (UIDNEXT 4 MESSAGES 3)`)
+}
+
+// TestNotifyBesideOthers speaks to clients that have TLS, compression, CONDSTORE
+// or many commands on the way.
+func TestNotifyBesideOthers(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	c := s.login()
+	c.ok("ENABLE CONDSTORE")
+	c.ok("COMPRESS DEFLATE")
+	c.deflate()
+	c.ok(everywhere)
+	for i := 1; i <= 3; i++ {
+		s.deliver("INBOX", "Subject: x\r\n\r\n", 0)
+		c.expect(fmt.Sprintf(`* STATUS "INBOX" (UIDNEXT %d MESSAGES %d HIGHESTMODSEQ `, i+1, i))
+	}
+	var all strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&all, "p%d NOOP\r\n", i)
+	}
+	c.send(all.String())
+	for i := range 200 {
+		c.until(fmt.Sprint("p", i))
+	}
+	// Half a command has come: what happens meanwhile is told after it.
+	c.send("y1 NO")
+	s.deliver("INBOX", "Subject: x\r\n\r\n", 0)
+	c.send("OP\r\n")
+	for told := 0; told < 2; told++ {
+		if l := c.line(); strings.HasPrefix(l, "y1 OK") {
+			continue
+		} else if !strings.HasPrefix(l, `* STATUS "INBOX" (UIDNEXT 5 MESSAGES 4`) {
+			t.Errorf("got %q", l)
+		}
+	}
+	if err := s.server.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("* BYE")
+}
+
+// TestNotifyEndsWithTheMailbox deletes the selected mailbox under a client that
+// says nothing.
+func TestNotifyEndsWithTheMailbox(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	c := s.login()
+	c.ok("SELECT Archive")
+	c.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge))")
+	if err := s.store.DeleteMailbox(t.Context(), alice, "Archive"); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("* BYE")
+}
+
+// TestNotifyOfSharedMailboxes: a mailbox of another account comes when it may be
+// listed, tells of its messages when it may be read, and goes.
+func TestNotifyOfSharedMailboxes(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	a, b := s.login(), s.dial()
+	b.ok(`LOGIN bob@example.test "` + password + `"`)
+	b.ok("ENABLE METADATA")
+	b.ok("NOTIFY SET (SUBTREE Shared (MessageNew MessageExpunge MailboxName))")
+	a.ok("SETACL Sent bob@example.test l")
+	b.expect(`* LIST (\HasNoChildren) "/" "Shared/alice@example.test/Sent"`)
+	b.says("NOTIFY SET (MAILBOXES Shared/alice@example.test/Sent (MessageNew MessageExpunge MailboxName))", `* LIST (\NoAccess) "/" "Shared/alice@example.test/Sent"`)
+	a.ok("APPEND Sent {2+}\r\n\r\n")
+	b.says("NOOP")
+	a.ok("SETACL Sent bob@example.test lr")
+	a.ok("APPEND Sent {2+}\r\n\r\n")
+	b.expect(`* STATUS "Shared/alice@example.test/Sent" (UIDNEXT 3 MESSAGES 2)`)
+	a.ok(`SETMETADATA Sent (/private/comment "mine" /shared/comment "ours")`)
+	b.expect(`* METADATA "Shared/alice@example.test/Sent" /shared/comment`)
+	a.ok("RENAME Sent Gone")
+	b.expect(`* LIST (\HasNoChildren) "/" "Shared/alice@example.test/Gone" ("OLDNAME" ("Shared/alice@example.test/Sent"))`)
+	b.ok("NOTIFY SET (MAILBOXES Shared/alice@example.test/Gone (MailboxName))")
+	a.ok("DELETEACL Gone bob@example.test")
+	b.expect(`* LIST (\HasNoChildren \NonExistent) "/" "Shared/alice@example.test/Gone"`)
+	a.ok(`SETMETADATA Gone (/shared/comment "not theirs")`)
+	b.says("NOOP")
+}
+
+// TestNotifyIsQuietWithoutEvents: groups of mailboxes without events begin no
+// watch.
+func TestNotifyIsQuietWithoutEvents(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	c := s.login()
+	c.ok("NOTIFY SET (PERSONAL NONE)")
+	if _, err := s.store.CreateMailbox(t.Context(), alice, "x", storage.SpecialUse("")); err != nil {
+		t.Fatal(err)
+	}
+	c.says("NOOP")
+}
