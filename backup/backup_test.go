@@ -62,6 +62,12 @@ func newWorld(t *testing.T, o storage.Options) *world {
 	if err := w.store.CreateAccount(t.Context(), alice, "alice@example.org"); err != nil {
 		t.Fatal(err)
 	}
+	for _, user := range []mail.AccountID{0, alice} {
+		set := storage.AnnotationSet{Ref: storage.Ref{Account: alice, Mailbox: 1}, User: user, List: []storage.Annotation{{Entry: "/comment", Value: fmt.Sprint("for ", user)}}}
+		if err := w.store.Annotate(t.Context(), set); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return w
 }
 
@@ -140,6 +146,13 @@ func dump(t testing.TB, s *storage.Store, id mail.AccountID) string {
 	}
 	for _, m := range boxes {
 		fmt.Fprintf(&b, "%s %d %d %v %s\n", m.Name, m.UIDValidity, m.Messages, m.Subscribed, m.SpecialUse)
+		for _, user := range []mail.AccountID{0, id} {
+			list, err := s.Annotations(storage.Ref{Account: id, Mailbox: m.ID}, user)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&b, "  annotated for %d: %v\n", user, list)
+		}
 		for row, err := range s.Rows(storage.Ref{Account: id, Mailbox: m.ID}, storage.UIDSet{{First: 1, Last: 1<<32 - 1}}, storage.ReadOptions{}) {
 			if err != nil {
 				t.Fatal(err)
