@@ -131,3 +131,30 @@ func TestNotifyIsQuietWithoutEvents(t *testing.T) {
 	}
 	c.says("NOOP")
 }
+
+// TestNotifyByUID: with UIDONLY nothing has a sequence number.
+func TestNotifyByUID(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	c := s.login()
+	c.ok("ENABLE UIDONLY")
+	c.ok("SELECT INBOX")
+	c.ok("NOTIFY SET (SELECTED (MessageNew (RFC822.SIZE) MessageExpunge FlagChange))")
+	uid := s.deliver("INBOX", "Subject: x\r\n\r\n", 0)
+	c.expect("* 1 EXISTS")
+	c.expect("* 1 RECENT")
+	c.expect("* 1 UIDFETCH (RFC822.SIZE ")
+	box, err := s.store.Mailbox(alice, "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := storage.Ref{Account: alice, Mailbox: box.ID}
+	if _, err := s.store.SetFlags(t.Context(), ref, storage.UIDs(uid), storage.FlagChange{Flags: storage.Seen}); err != nil {
+		t.Fatal(err)
+	}
+	c.expect(`* 1 UIDFETCH (FLAGS (\Seen \Recent)`)
+	if _, _, err := s.store.Expunge(t.Context(), ref, storage.UIDs(uid), false); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("* VANISHED 1")
+}
