@@ -49,6 +49,7 @@ var (
 		"REPLACE",
 		"RIGHTS=kxte",
 		"SAVEDATE",
+		"SEARCH=FUZZY",
 		"SEARCHRES",
 		"SORT",
 		"SORT=DISPLAY",

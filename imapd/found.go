@@ -120,6 +120,9 @@ func (s *session) writeReturned(a wire.SearchArgs, r result) {
 			if i == 0 {
 				sep = " RELEVANCY ("
 			}
+			if m.Relevancy == 0 { // nothing that was to be like a text
+				m.Relevancy = 100
+			}
 			fmt.Fprintf(raw{s.w}, "%s%d", sep, m.Relevancy)
 		}
 		s.w.Raw(")")

@@ -21,6 +21,10 @@ var headerKeys = map[string]string{"FROM": "From", "TO": "To", "CC": "Cc", "BCC"
 // UIDs they are in this view.
 func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, error) {
 	var q storage.Query
+	if f, ok := fuzzyMatch(k); ok {
+		q.Fuzzy = []storage.FuzzyMatch{f}
+		return q, nil
+	}
 	switch k.Name {
 	case "ALL", "SAVEDATESUPPORTED": // RFC 8514 §4.3: every message has a date
 	case "AND":
@@ -72,6 +76,25 @@ func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, erro
 		simpleQuery(&q, k)
 	}
 	return q, nil
+}
+
+// fuzzyMatch is what FUZZY makes of a key that looks for text; the others match
+// as they always do (RFC 6203 §3).
+func fuzzyMatch(k wire.SearchKey) (f storage.FuzzyMatch, ok bool) {
+	f.Value = k.Value
+	switch field, isHeader := headerKeys[k.Name]; {
+	case !k.Fuzzy:
+		return f, false
+	case isHeader:
+		f.Field = field
+	case k.Name == "HEADER":
+		f.Field = k.Field
+	case k.Name == "BODY":
+		f.Body = true
+	default:
+		return f, k.Name == "TEXT"
+	}
+	return f, true
 }
 
 // simpleQuery is query for flags, dates and address fields.
@@ -129,6 +152,7 @@ func (v *view) all(keys []wire.SearchKey, saved []storage.UID) (storage.Query, e
 		q.Header = append(q.Header, one.Header...)
 		q.Body = append(q.Body, one.Body...)
 		q.Text = append(q.Text, one.Text...)
+		q.Fuzzy = append(q.Fuzzy, one.Fuzzy...)
 		q.Not = append(q.Not, one.Not...)
 		q.Or = append(q.Or, one.Or...)
 		q.None = q.None || one.None

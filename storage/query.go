@@ -26,6 +26,7 @@ type Query struct {
 	Header []HeaderMatch // FROM, TO, CC, BCC, SUBJECT and HEADER
 	Body   []string      // text of the body
 	Text   []string      // header or body
+	Fuzzy  []FuzzyMatch  // RFC 6203
 
 	Blob   BlobID // EMAILID, zero: not asked
 	Thread uint64 // THREADID, zero: not asked

@@ -37,7 +37,7 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 			opts.ChangedSince = q.ModSeq - 1
 		}
 		var last Row
-		now, strs := time.Now(), map[*Query][]textCond{}
+		now, strs, fuzzy := time.Now(), map[*Query][]textCond{}, q.hasFuzzy()
 		for r, err := range s.Rows(ref, set, opts) {
 			if err == nil {
 				err = ctx.Err()
@@ -49,6 +49,9 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now, ask: ask, conds: strs}
 			if !m.matches(&q) {
 				continue
+			}
+			if fuzzy {
+				r.Relevancy = max(m.relevancy(&q), 1)
 			}
 			if last = r; o == Last {
 				continue
@@ -91,11 +94,12 @@ type candidate struct {
 	raw       []byte // the header as it stands
 	header    *string
 	text      *string
+	likeness  map[FuzzyMatch]int
 }
 
 // matches decides by what costs least first.
 func (c *candidate) matches(q *Query) bool {
-	return c.cheap(q) && c.sent(q) && c.texts(q) &&
+	return c.cheap(q) && c.sent(q) && c.texts(q) && c.fuzzy(q) &&
 		!c.any(q.Not) && !c.none(q.Or)
 }
 
@@ -128,7 +132,7 @@ func (c *candidate) cheap(q *Query) bool {
 
 // plain tells whether the small row answers all of a query.
 func (q *Query) plain() bool {
-	return q.SentSince.IsZero() && q.SentBefore.IsZero() && q.SentOn.IsZero() && len(q.Header)+len(q.Body)+len(q.Text) == 0 &&
+	return q.SentSince.IsZero() && q.SentBefore.IsZero() && q.SentOn.IsZero() && len(q.Header)+len(q.Body)+len(q.Text)+len(q.Fuzzy) == 0 &&
 		!slices.ContainsFunc(q.Not, func(n Query) bool { return !n.plain() }) &&
 		!slices.ContainsFunc(q.Or, func(or [2]Query) bool { return !or[0].plain() || !or[1].plain() })
 }
