@@ -248,6 +248,10 @@ func FuzzReadCommand(f *testing.F) {
 		"a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY.PEEK[1]) MessageExpunge)) (SUBTREE (a b) NONE)\r\n", "a SEARCH RETURN (UPDATE (UID)) ALL\r\n"} {
 		f.Add(s)
 	}
+	for _, s := range []string{"a SORT RETURN (PARTIAL -1:-2 UPDATE) (REVERSE DATE) UTF-8 FUZZY (YOUNGER 1)\r\n", "a UID THREAD REFS UTF-8 OLDER 2\r\n",
+		"a ESEARCH IN (subtree-one (a \"\") selected) RETURN (RELEVANCY) FUZZY TEXT x\r\n", "a CANCELUPDATE \"x\" \"y\"\r\n", "a UID FETCH 1 UID (PARTIAL 1:2)\r\n"} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, s string) {
 		r := reader(s)
 		for range 100 {
