@@ -48,9 +48,10 @@ type SortCriterion struct {
 }
 
 // sorting is one message on its way. rank is the first criterion as a number,
-// as far as it goes.
+// as far as it goes: of a text the characters behind those that all texts begin
+// with. Most are told apart by it, without a look at the texts.
 type sorting struct {
-	rank uint64
+	rank [2]uint64
 	key  *sortKey
 	at   int32
 }
@@ -70,20 +71,24 @@ func (s *Store) Sort(id mail.AccountID, list []Match, by []SortCriterion) error 
 		}
 	}
 	items := make([]sorting, len(list))
+	skip := by[0].common(keys)
 	for i := range list {
 		items[i].at = int32(i)
 		if keys != nil {
 			items[i].key = keys[i]
 		}
-		items[i].rank = by[0].rank(&list[i], items[i].key)
+		items[i].rank = by[0].rank(&list[i], items[i].key, skip)
 	}
 	rest := by
 	if by[0].Field.text() < 0 {
 		rest = by[1:]
 	}
 	slices.SortFunc(items, func(a, b sorting) int {
-		if a.rank != b.rank {
-			return cmp.Compare(a.rank, b.rank)
+		if a.rank[0] != b.rank[0] {
+			return cmp.Compare(a.rank[0], b.rank[0])
+		}
+		if a.rank[1] != b.rank[1] {
+			return cmp.Compare(a.rank[1], b.rank[1])
 		}
 		for _, c := range rest {
 			if n := c.compare(list, a, b); n != 0 {
@@ -122,18 +127,39 @@ func (f SortField) text() int {
 	return -1
 }
 
+// common is with how many bytes all texts of the criterion begin alike.
+func (c SortCriterion) common(keys []*sortKey) int {
+	t := c.Field.text()
+	if t < 0 || len(keys) == 0 {
+		return 0
+	}
+	first := keys[0].at(t)
+	n := len(first)
+	for _, k := range keys {
+		s := k.at(t)
+		n = min(n, len(s))
+		for i := range n {
+			if s[i] != first[i] {
+				n = i
+				break
+			}
+		}
+	}
+	return n
+}
+
 // rank is a number that orders as the criterion does; equal ranks of texts need
 // not be equal texts.
-func (c SortCriterion) rank(m *Match, k *sortKey) (n uint64) {
+func (c SortCriterion) rank(m *Match, k *sortKey, skip int) (n [2]uint64) {
 	if t := c.Field.text(); t >= 0 {
-		var b [8]byte
-		copy(b[:], k.at(t))
-		n = binary.BigEndian.Uint64(b[:])
+		var b [16]byte
+		copy(b[:], k.at(t)[skip:])
+		n[0], n[1] = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
 	} else {
-		n = uint64(c.Field.number(m, k)) ^ 1<<63
+		n[0] = uint64(c.Field.number(m, k)) ^ 1<<63
 	}
 	if c.Reverse {
-		return ^n
+		n[0], n[1] = ^n[0], ^n[1]
 	}
 	return n
 }

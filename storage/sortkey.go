@@ -55,19 +55,20 @@ type blobOf struct {
 	blob    BlobID
 }
 
-// sortKeys remembers keys of bodies in two generations: when the young one is
-// full it becomes the old one, and what is asked for moves back.
+// sortKeys remembers the keys of bodies. When it is full, any of them make room:
+// whoever asks for more messages than there is room for, one after the other and
+// again, still finds a part of them.
 type sortKeys struct {
 	seed maphash.Seed
 
-	mu         sync.Mutex
-	young, old map[blobOf]*sortKey
-	bytes      int
-	limit      int
+	mu    sync.Mutex
+	by    map[blobOf]*sortKey
+	bytes int
+	limit int
 }
 
 func newSortKeys(limit int) *sortKeys {
-	return &sortKeys{seed: maphash.MakeSeed(), young: map[blobOf]*sortKey{}, limit: limit}
+	return &sortKeys{seed: maphash.MakeSeed(), by: map[blobOf]*sortKey{}, limit: limit}
 }
 
 // find fills in the keys that are known and gives the places of the others.
@@ -75,16 +76,9 @@ func (c *sortKeys) find(id mail.AccountID, list []Match, keys []*sortKey) (missi
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range list {
-		b := blobOf{id, list[i].Blob}
-		k := c.young[b]
-		if k == nil {
-			if k = c.old[b]; k == nil {
-				missing = append(missing, i)
-				continue
-			}
-			c.addLocked(b, k)
+		if keys[i] = c.by[blobOf{id, list[i].Blob}]; keys[i] == nil {
+			missing = append(missing, i)
 		}
-		keys[i] = k
 	}
 	return missing
 }
@@ -92,15 +86,20 @@ func (c *sortKeys) find(id mail.AccountID, list []Match, keys []*sortKey) (missi
 func (c *sortKeys) add(b blobOf, k *sortKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.addLocked(b, k)
-}
-
-func (c *sortKeys) addLocked(b blobOf, k *sortKey) {
-	if c.bytes+k.cost() > c.limit/2 {
-		c.old, c.young, c.bytes = c.young, map[blobOf]*sortKey{}, 0
+	if c.by[b] != nil {
+		return // somebody else was asked for it at the same time
 	}
-	c.young[b] = k
-	c.bytes += k.cost()
+	if c.bytes += k.cost(); c.bytes > c.limit {
+		// The order of a map is not the order in which they are asked for.
+		for other, old := range c.by {
+			if c.bytes <= c.limit-c.limit/64 {
+				break
+			}
+			delete(c.by, other)
+			c.bytes -= old.cost()
+		}
+	}
+	c.by[b] = k
 }
 
 // make reads a row of cold.
