@@ -2,8 +2,6 @@ package imapd
 
 import (
 	"bytes"
-	"encoding/base64"
-	"errors"
 	"io"
 	"strings"
 
@@ -170,9 +168,6 @@ func binary(m *mail.Message, body storage.Content, path []int) (piece, error) {
 	}
 	count := &counter{}
 	if _, err := io.Copy(count, mail.DecodedReader(part, body)); err != nil {
-		if _, corrupt := errors.AsType[base64.CorruptInputError](err); corrupt || strings.HasPrefix(err.Error(), "quotedprintable: ") {
-			return piece{}, errUnknownEncoding
-		}
 		return piece{}, err
 	}
 	return piece{size: count.size, nul: count.nul, reader: mail.DecodedReader(part, body)}, nil

@@ -1,46 +1,23 @@
 package mail
 
 import (
-	"encoding/base64"
 	"io"
-	"mime/quotedprintable"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/transform"
 )
 
-// base64Only drops what is no base64 (RFC 2045 §6.8: it must be ignored), the
-// padding too, so that damaged parts stay readable.
-type base64Only struct{ r io.Reader }
-
-// Read implements io.Reader.
-func (f base64Only) Read(b []byte) (int, error) {
-	for {
-		n, err := f.r.Read(b)
-		k := 0
-		for _, c := range b[:n] {
-			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
-				b[k] = c
-				k++
-			}
-		}
-		if k > 0 || err != nil {
-			return k, err
-		}
-	}
-}
-
 // DecodedReader streams a part with its transfer encoding undone (RFC 2045 §6).
-// r is the whole message. An encoding that is not known is left as it is. Safe
-// for concurrent use if r is.
+// r is the whole message. What is damaged is read as well as can be, an encoding
+// that is not known is left as it is: errors are those of r.
 func DecodedReader(p *Part, r io.ReaderAt) io.Reader {
 	raw := io.NewSectionReader(r, p.BodyStart, p.End-p.BodyStart)
 	switch p.Encoding {
 	case "base64":
-		return base64.NewDecoder(base64.RawStdEncoding, base64Only{raw})
+		return &base64Reader{r: raw}
 	case "quoted-printable":
-		return quotedprintable.NewReader(raw)
+		return newQuotedReader(raw)
 	}
 	return raw
 }
