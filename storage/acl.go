@@ -237,17 +237,16 @@ func (s *Store) Transfer(ctx context.Context, src Ref, uids UIDSet, dst Ref, o T
 			return CopyResult{}, err
 		}
 	}
+	var release func()
 	if !o.Move || across {
 		if err := s.room(0); err != nil {
 			return CopyResult{}, err
 		}
-		release, err := s.reserve(map[mail.AccountID]amount{dst.Account: need})
-		if err != nil {
+		if release, err = s.reserve(map[mail.AccountID]amount{dst.Account: need}); err != nil {
 			return CopyResult{}, err
 		}
-		defer release()
 	}
-	out, err := s.change(ctx, r)
+	out, err := s.changeReserved(ctx, r, release)
 	return out.copied, err
 }
 

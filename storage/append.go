@@ -155,7 +155,7 @@ func (s *Store) submit(ctx context.Context, req *request) error {
 	err := s.send(ctx, req)
 	if err != nil {
 		s.discard(req)
-		req.settled()
+		req.giveBack()
 	}
 	return err
 }
@@ -232,11 +232,19 @@ func (s *Store) messageItem(m Incoming, now time.Time) (*item, error) {
 
 // change commits one record without a body.
 func (s *Store) change(ctx context.Context, r record) (outcome, error) {
+	return s.changeReserved(ctx, r, nil)
+}
+
+// changeReserved is change for a record that quota is set aside for.
+func (s *Store) changeReserved(ctx context.Context, r record, release func()) (outcome, error) {
 	r.time = time.Now().Unix()
+	req := &request{settled: release}
 	if !r.uids.valid() {
+		req.giveBack()
 		return outcome{}, fmt.Errorf("UID set not ascending: %w", ErrNoMessage)
 	}
-	res, err := s.commit(ctx, &request{items: []*item{{rec: r, meta: r.pack()}}})
+	req.items = []*item{{rec: r, meta: r.pack()}}
+	res, err := s.commit(ctx, req)
 	if err != nil {
 		return outcome{}, err
 	}

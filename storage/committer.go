@@ -49,10 +49,16 @@ func (r *request) length() (n int64) {
 // finish answers a request for good, once stage 1 is done with it.
 func (r *request) finish() {
 	<-r.logged
+	r.giveBack()
+	close(r.done)
+}
+
+// giveBack gives back what was reserved for a request, once.
+func (r *request) giveBack() {
 	if r.settled != nil {
 		r.settled()
+		r.settled = nil
 	}
-	close(r.done)
 }
 
 // writeLog is stage 1: it gathers what waits, writes it with one sync, and
@@ -101,9 +107,12 @@ func (s *Store) logBatch(batch []*request, buf []byte) []byte {
 	}
 	for _, r := range batch {
 		r.logErr = err
-		close(r.logged)
 		if !handed {
 			r.err = err
+			r.giveBack() // before anybody hears of it
+		}
+		close(r.logged)
+		if !handed {
 			r.finish()
 		}
 	}

@@ -232,8 +232,7 @@ func (s *Store) Undelete(ctx context.Context, id mail.AccountID, mailbox string,
 		if err != nil {
 			return out, err
 		}
-		res, err := s.change(ctx, r)
-		release()
+		res, err := s.changeReserved(ctx, r, release)
 		if err != nil {
 			return out, err
 		}

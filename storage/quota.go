@@ -1,6 +1,10 @@
 package storage
 
-import "mailstead/mail"
+import (
+	"context"
+
+	"mailstead/mail"
+)
 
 // Limits of what an account may hold; 0 is none.
 type Limits struct {
@@ -56,7 +60,24 @@ func (s *Store) AccountName(id mail.AccountID) (name string, err error) {
 }
 
 // reserve sets a part of the accounts' quota aside until release is called.
+// What the index has taken in already counts twice until that is known, so
+// before a message is refused for what is set aside for others, those on their
+// way are waited for.
 func (s *Store) reserve(need map[mail.AccountID]amount) (release func(), err error) {
+	release, waits, err := s.tryReserve(need)
+	if !waits {
+		return release, err
+	}
+	if err := s.Settle(context.Background()); err != nil {
+		return nil, err
+	}
+	release, _, err = s.tryReserve(need)
+	return release, err
+}
+
+// tryReserve is reserve; waits tells that all would fit, were nothing set aside
+// for others.
+func (s *Store) tryReserve(need map[mail.AccountID]amount) (release func(), waits bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err = s.view(func(x index) error {
@@ -67,25 +88,33 @@ func (s *Store) reserve(need map[mail.AccountID]amount) (release func(), err err
 			}
 			l := s.limits(id)
 			u := Usage{Bytes: a.bytes, Messages: a.count, Limit: l.Bytes, MessageLimit: l.Messages}
-			if all := n.plus(s.reserved[id]); !u.Fits(all.bytes, all.messages) {
+			if !u.Fits(n.bytes, n.messages) {
+				waits = false
 				return ErrOverQuota
 			}
+			all := n.plus(s.reserved[id])
+			waits = waits || !u.Fits(all.bytes, all.messages)
+		}
+		if waits {
+			return ErrOverQuota
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, waits, err
 	}
 	for id, n := range need {
 		s.reserved[id] = s.reserved[id].plus(n)
 	}
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for id, n := range need {
-			if s.reserved[id] = s.reserved[id].plus(amount{-n.bytes, -n.messages}); s.reserved[id] == (amount{}) {
-				delete(s.reserved, id)
-			}
+	return func() { s.unreserve(need) }, false, nil
+}
+
+func (s *Store) unreserve(need map[mail.AccountID]amount) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, n := range need {
+		if s.reserved[id] = s.reserved[id].plus(amount{-n.bytes, -n.messages}); s.reserved[id] == (amount{}) {
+			delete(s.reserved, id)
 		}
-	}, nil
+	}
 }

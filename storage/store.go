@@ -256,6 +256,7 @@ func (s *Store) guard(err *error) func() {
 // the wait for a place in the queue only: what is queued will be done.
 func (s *Store) commit(ctx context.Context, req *request) ([]outcome, error) {
 	if err := s.send(ctx, req); err != nil {
+		req.giveBack()
 		return nil, err
 	}
 	<-req.done
