@@ -166,8 +166,8 @@ func (in *receiving) all(tag string, m wire.AppendMessage) error {
 			return err
 		case more == nil:
 			return nil
-		case len(in.messages) >= maxAppendMessages:
-			return protocolError{no("LIMIT", "Too many messages in one command")}
+		case len(in.messages) >= min(maxAppendMessages, in.s.srv.o.MessageLimit): // RFC 9738 §3.1
+			return protocolError{no(fmt.Sprintf("MESSAGELIMIT %d", min(maxAppendMessages, in.s.srv.o.MessageLimit)), "Too many messages in one command")}
 		}
 		in.begin(*next)
 		part = *more

@@ -18,7 +18,7 @@ func TestMultiAppendLimits(t *testing.T) {
 		return "APPEND INBOX" + strings.Repeat(fmt.Sprintf(" {%d+}\r\n%s", size, strings.Repeat("x", size)), n)
 	}
 	c.answers(many(1000, 30), "OK [APPENDUID N 1:1000]")
-	c.answers(many(1001, 2), "NO [LIMIT]")
+	c.answers(many(1001, 2), "NO [MESSAGELIMIT 1000] ")
 	c.answers(many(1000, 31), "NO [TOOBIG]")
 	c.answers(many(1, 30_000), "OK [APPENDUID N 1001]")
 	c.answers(many(1, 30_001), "NO [TOOBIG]")

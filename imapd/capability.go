@@ -83,7 +83,7 @@ func (s *session) capabilities() string {
 		}
 	} else {
 		list = append(list, afterLogin...)
-		list = append(list, "APPENDLIMIT="+strconv.FormatInt(s.srv.o.MaxMessageSize, 10))
+		list = append(list, "APPENDLIMIT="+strconv.FormatInt(s.srv.o.MaxMessageSize, 10), "MESSAGELIMIT="+strconv.Itoa(s.srv.o.MessageLimit))
 	}
 	return strings.Join(list, " ")
 }

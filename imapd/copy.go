@@ -17,6 +17,9 @@ func (s *session) copy(ctx context.Context, c *wire.Command) (reply, error) {
 	if len(set) == 0 {
 		return reply{kind: kindOK, text: "No messages to copy"}, nil
 	}
+	if _, low := s.within(set); low != 0 {
+		return s.overLimit(low), nil // all or nothing
+	}
 	o := storage.TransferOptions{Except: untouchable(to.rights)}
 	out, err := s.transfer(ctx, set, to.Ref, o)
 	if f, ok := errors.AsType[fatal](err); ok {
@@ -48,6 +51,7 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 	if len(set) == 0 {
 		return reply{kind: kindOK, text: "No messages to move"}, nil
 	}
+	set, low := s.within(set)
 	o := storage.TransferOptions{Move: true, Except: untouchable(to.rights)}
 	out, err := s.transfer(ctx, set, to.Ref, o)
 	if f, ok := errors.AsType[fatal](err); ok {
@@ -57,13 +61,13 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 		return s.intoReply("MOVE", err), nil
 	}
 	if len(out.Src) == 0 {
-		return reply{kind: kindOK, text: "No messages to move"}, nil
+		return s.limited(reply{kind: kindOK, text: "No messages to move"}, low), nil
 	}
 	// RFC 6851 §4.3: before the EXPUNGE responses.
 	s.w.Status("*", kindOK, copyUID(out), "Moved")
 	s.view.gone(storage.UIDs(out.Src...))
 	s.attention.removed = true
-	return reply{kind: kindOK, highest: true}, nil
+	return s.limited(reply{kind: kindOK, highest: true}, low), nil
 }
 
 // transfer has the store copy or move messages, which may take its time.

@@ -19,7 +19,8 @@ import (
 // "SKIP: a1" reads up to the answer to a1, "TLS:" begins TLS, "DEFLATE:" and "PLAIN:" begin and end compression, "EOF:" is the server hanging up. Numbers of UIDVALIDITY
 // read N; "$VALIDITY" is sent as that of INBOX.
 // MAILBOXID of a SELECT is passed over where it is not named. "MAIL: x" delivers a
-// message, with line breaks as above.
+// message, with line breaks as above. "LIMIT: 3" in the first line is the
+// server's MessageLimit.
 func TestDialogues(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/dialogues/*.txt")
@@ -33,7 +34,12 @@ func TestDialogues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := dialogue{t: t, s: newSuite(t), on: map[string]*script{}}
+			d := dialogue{t: t, on: map[string]*script{}}
+			d.s = newSuite(t, func(o *Options) {
+				if _, err := fmt.Sscanf(string(text), "LIMIT: %d\n", &o.MessageLimit); err != nil {
+					o.MessageLimit = 0
+				}
+			})
 			for n, line := range strings.Split(string(text), "\n") {
 				if line = strings.TrimRight(line, "\r"); line == "" || line[0] == '#' {
 					continue
@@ -101,6 +107,7 @@ func (d *dialogue) speak(line string) error {
 		}
 	case "MAIL":
 		d.s.deliver("INBOX", strings.ReplaceAll(text, `\n`, "\n"), 0)
+	case "LIMIT": // told the server
 	case "FILL":
 		n, err := strconv.Atoi(text)
 		d.s.fill("INBOX", n)

@@ -7,7 +7,8 @@ import (
 	"mailstead/storage"
 )
 
-// expunge is RFC 9051 §6.4.3, and UID EXPUNGE §6.4.9.
+// expunge is RFC 9051 §6.4.3, and UID EXPUNGE §6.4.9: that alone has a limit
+// (RFC 9738 §3.1).
 func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 	v := s.view
 	if v.readOnly {
@@ -17,11 +18,15 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 		return noPermission(), nil
 	}
 	var set storage.UIDSet // nil: all
+	var low storage.UID
 	if c.UID {
 		var err error
 		set, err = v.resolve(c.Args.(wire.ExpungeArgs).UIDs, s.saved)
 		if err != nil || len(set) == 0 {
 			return done(), err
+		}
+		if set, low, err = s.deletedWithin(ctx, set); err != nil {
+			return reply{}, err
 		}
 	}
 	var gone storage.UIDSet
@@ -34,5 +39,5 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 	}
 	v.gone(gone)
 	s.attention.removed = true
-	return reply{kind: kindOK, highest: len(gone) > 0}, nil
+	return s.limited(reply{kind: kindOK, highest: len(gone) > 0}, low), nil
 }

@@ -27,6 +27,7 @@ type fetching struct {
 	found   int
 	damaged bool // some message could not be given
 	odd     error
+	low     storage.UID    // the lowest message it may work on, 0 when it was not cut
 	unseen  storage.UIDSet // given, to be marked \Seen
 	pending int
 
@@ -66,10 +67,12 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 		if !c.UID {
 			return bad("PARTIAL goes with UID FETCH"), nil
 		}
-		if set, err = s.partOf(set, f.since, *a.Partial); err != nil {
-			return reply{}, err
+		set = s.partOf(set, *a.Partial)
+		if _, low := s.within(set); low != 0 {
+			return s.overLimit(0), nil
 		}
 	}
+	set, f.low = s.within(set)
 	if a.Vanished {
 		if refusal, err := s.fetchVanished(c, a); err != nil || refusal.kind != "" {
 			return refusal, err
@@ -83,11 +86,11 @@ func (s *session) fetch(ctx context.Context, c *wire.Command) (reply, error) {
 	case f.odd != nil:
 		return reply{}, f.odd
 	case f.damaged:
-		return damaged(), nil
+		return s.limited(damaged(), f.low), nil
 	case !c.UID && f.incomplete(set):
-		return expungeIssued(), nil
+		return s.limited(expungeIssued(), f.low), nil
 	}
-	return done(), nil
+	return s.limited(done(), f.low), nil
 }
 
 // needsOf adds up what items take.
@@ -152,7 +155,7 @@ func (f *fetching) prepare() {
 func (f *fetching) run(set storage.UIDSet) error {
 	v := f.s.view
 	options := storage.ReadOptions{Message: f.needs.message, Brief: true, Want: f.needs.part, Place: f.needs.body, ChangedSince: f.since}
-	for row, err := range f.s.srv.o.Store.Rows(v.ref, set, options) {
+	for row, err := range f.s.rows(set, f.low, options) {
 		if err != nil {
 			return err
 		}

@@ -39,6 +39,11 @@ func (v *view) query(k wire.SearchKey, saved []storage.UID) (storage.Query, erro
 		set, err := v.searchSet(k.Set, saved)
 		q.UIDs, q.None = []storage.UIDSet{set}, len(set) == 0
 		return q, err
+	case "UIDAFTER": // RFC 9738 §3.2
+		after := storage.UID(k.N)
+		q.UIDs, q.None = []storage.UIDSet{from(min(after, maxUID-1) + 1)}, after == maxUID
+	case "UIDBEFORE":
+		q.UIDs, q.None = []storage.UIDSet{{{First: 1, Last: max(storage.UID(k.N)-1, 1)}}}, k.N == 1
 	case "RECENT":
 		return v.recentQuery(), nil
 	case "NEW": // RFC 3501 §6.4.4: RECENT UNSEEN

@@ -22,7 +22,15 @@ func (s *session) searching(ctx context.Context, c *wire.Command, a wire.SearchA
 		return bad("Tag is in use by another search with UPDATE"), nil // RFC 5267 §4.3
 	}
 	save := slices.Contains(a.Return, "SAVE")
-	found, err := s.found(ctx, a, by)
+	var found []storage.Match
+	var low storage.UID
+	query, err := s.queryOf(a)
+	if err == nil {
+		low, err = s.bound(&query, by != nil)
+	}
+	if err == nil {
+		found, err = s.matching(ctx, query, a, by)
+	}
 	if err != nil {
 		if save {
 			s.saved = nil // RFC 5182 §2.1: NO empties it
@@ -34,24 +42,37 @@ func (s *session) searching(ctx context.Context, c *wire.Command, a wire.SearchA
 		s.saved = toSave(a, found)
 	}
 	s.writeFound(c, a, result{found: found, sorted: by != nil, number: s.numbers(c.UID), highest: highest(a.Key, found)})
-	if update {
+	switch {
+	case update && low != 0: // what has become of the rest would not be told
+		s.w.Status("*", kindNo, `NOUPDATE "`+c.Tag+`"`, "The search does not look through all messages")
+	case update:
 		s.keepUpdated(c, a, by, found, before)
 	}
 	if !c.UID && len(v.expunged) > 0 {
-		return okCode("EXPUNGEISSUED", c.Name+" completed"), nil
+		return s.limited(okCode("EXPUNGEISSUED", c.Name+" completed"), low), nil
 	}
-	return done(), nil
+	return s.limited(done(), low), nil
 }
 
 // found gives what a search of the selected mailbox finds, in order.
 func (s *session) found(ctx context.Context, a wire.SearchArgs, by []storage.SortCriterion) ([]storage.Match, error) {
-	if asksModSeq(a.Key) {
-		s.watchModSeqs()
-	}
-	query, err := s.view.query(a.Key, s.saved)
+	query, err := s.queryOf(a)
 	if err != nil {
 		return nil, err
 	}
+	return s.matching(ctx, query, a, by)
+}
+
+// queryOf gives what a search asks of the selected mailbox.
+func (s *session) queryOf(a wire.SearchArgs) (storage.Query, error) {
+	if asksModSeq(a.Key) {
+		s.watchModSeqs()
+	}
+	return s.view.query(a.Key, s.saved)
+}
+
+// matching gives what a query finds of the selected mailbox, in order.
+func (s *session) matching(ctx context.Context, query storage.Query, a wire.SearchArgs, by []storage.SortCriterion) ([]storage.Match, error) {
 	want := []storage.Order{storage.All}
 	if by == nil {
 		want = orders(a.Return)

@@ -23,12 +23,13 @@ import (
 // Defaults of Options.
 const (
 	DefaultMaxMessageSize = 64 << 20
+	DefaultMessageLimit   = 1_000_000
 	DefaultIdleTimeout    = 30 * time.Minute // the least that RFC 9051 §5.4 allows
 	DefaultLoginTimeout   = 3 * time.Minute
 	DefaultCommandTimeout = 2 * time.Minute
 	DefaultWriteTimeout   = 5 * time.Minute
 	DefaultLoginDelay     = time.Second
-	DefaultProgressEvery  = 10 * time.Second // RFC 9585 §3 has it no more often
+	DefaultProgressEvery  = 10 * time.Second // RFC 9585 §4 has it no more often
 )
 
 // Errors of Authenticator that get an answer of their own; any other is
@@ -82,6 +83,8 @@ type Options struct {
 	Limits            netd.Limits
 	// MaxMessageSize is what APPEND takes, in bytes.
 	MaxMessageSize int64
+	// MessageLimit is how many messages one command may work on (RFC 9738).
+	MessageLimit int
 	// Hostname is for the greeting.
 	Hostname string
 	// Version is for ID.
@@ -110,6 +113,9 @@ func (o Options) withDefaults() Options {
 	orDefault(&o.ProgressEvery, DefaultProgressEvery)
 	if o.MaxMessageSize <= 0 {
 		o.MaxMessageSize = DefaultMaxMessageSize
+	}
+	if o.MessageLimit <= 0 {
+		o.MessageLimit = DefaultMessageLimit
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

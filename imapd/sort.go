@@ -33,7 +33,14 @@ func (s *session) sort(ctx context.Context, c *wire.Command) (reply, error) {
 // thread is RFC 5256 §3 THREAD.
 func (s *session) thread(ctx context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.ThreadArgs)
-	found, err := s.found(ctx, a.SearchArgs, nil)
+	query, err := s.queryOf(a.SearchArgs)
+	if err == nil {
+		_, err = s.bound(&query, true)
+	}
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := s.matching(ctx, query, a.SearchArgs, nil)
 	if err != nil {
 		return reply{}, err
 	}

@@ -2,6 +2,7 @@ package imapd
 
 import (
 	"context"
+	"slices"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -24,6 +25,7 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 	if !mayStore(v.rights, flags, keywords) {
 		return noPermission(), nil
 	}
+	set, low := s.within(set)
 	change := storage.FlagChange{Op: flagOp(a.Op), Flags: flags, Keywords: keywords, Except: untouchable(v.rights)}
 	if a.UnchangedSince != nil {
 		s.watchModSeqs()
@@ -41,8 +43,8 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 	var complete bool
 	if a.Silent && a.UnchangedSince == nil {
 		complete = true
-		s.silent(out, c.UID)
-	} else if complete, err = s.stored(a, set, out, c.UID); err != nil {
+		s.silent(out, c.UID, low != 0)
+	} else if complete, err = s.stored(a, set, low, out, c.UID); err != nil {
 		return reply{}, err
 	}
 	answer := done()
@@ -52,17 +54,20 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 	if len(out.Modified) > 0 {
 		answer.code, answer.text = s.modified(out.Modified, c.UID), "Some of the messages were changed by others"
 	}
-	return answer, nil
+	return s.limited(answer, low), nil
 }
 
 // silent ends a STORE that is not to be answered with flags. A client that is
 // told modseqs gets them all the same (RFC 7162 §3.1.3).
-func (s *session) silent(out storage.FlagResult, uid bool) {
+func (s *session) silent(out storage.FlagResult, uid, down bool) {
 	if s.view.newKeywords(out.Changed...) {
 		s.writeKeywords()
 	}
 	if !s.condstore {
 		return
+	}
+	if down {
+		slices.Reverse(out.Changed)
 	}
 	for _, row := range out.Changed {
 		s.writeModSeq(row, uid)
@@ -71,12 +76,12 @@ func (s *session) silent(out storage.FlagResult, uid bool) {
 
 // stored tells what became of the messages of a STORE, but for those it has left
 // alone; complete is false when some are gone.
-func (s *session) stored(a wire.StoreArgs, set storage.UIDSet, out storage.FlagResult, uid bool) (complete bool, err error) {
+func (s *session) stored(a wire.StoreArgs, set storage.UIDSet, low storage.UID, out storage.FlagResult, uid bool) (complete bool, err error) {
 	v, found := s.view, 0
 	if a.Silent && v.newKeywords(out.Changed...) {
 		s.writeKeywords()
 	}
-	for row, err := range s.srv.o.Store.Rows(v.ref, set, storage.ReadOptions{}) {
+	for row, err := range s.rows(set, low, storage.ReadOptions{}) {
 		if err != nil {
 			return false, err
 		}

@@ -8,10 +8,10 @@ import (
 	"mailstead/storage"
 )
 
-// Limits of UIDBATCHES (RFC 10022 §3.1).
+// Limits of UIDBATCHES.
 const (
-	minBatch       = 500     // messages of a batch
-	maxBatchedSpan = 100_000 // messages of the batches asked for by number
+	minBatch       = 500     // messages of a batch (RFC 10022 §3.1.3.2)
+	maxBatchedSpan = 100_000 // messages of the batches asked for by number (§3.1.5)
 )
 
 // uidBatches is RFC 10022: ranges of UIDs that hold as many messages each, from

@@ -6,7 +6,7 @@ import (
 )
 
 // uidRequired answers what takes sequence numbers when UIDONLY is enabled
-// (RFC 9586 §3.1).
+// (RFC 9586 §3, UIDREQUIRED).
 func uidRequired() reply {
 	return reply{kind: kindBad, code: "UIDREQUIRED", text: "Sequence numbers are not used here; ask by UID"}
 }
@@ -28,7 +28,7 @@ func usesNumbers(c *wire.Command) bool {
 	case wire.MultiSearchArgs:
 		return numbered(a.Key)
 	case wire.SelectArgs:
-		return a.QResync != nil && a.QResync.SeqMatch != nil // §3.4
+		return a.QResync != nil && a.QResync.SeqMatch != nil // RFC 9586 §3.7
 	}
 	return false
 }

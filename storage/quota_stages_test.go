@@ -52,32 +52,29 @@ func TestRefusedBeforeFree(t *testing.T) {
 func TestQuotaCountsOnce(t *testing.T) {
 	t.Parallel()
 	s := openInside(t, t.TempDir(), nil)
-	newInbox(t, s)
+	inbox := newInbox(t, s)
 	const message = "Subject: x\r\n\r\n"
 	s.opts.Quota = func(mail.AccountID) int64 { return 2 * int64(len(message)) }
-	s.feeds.mu.Lock() // stage 2 stops between the index and what comes after it
+	snap, err := s.Snapshot(inbox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Feed.Close()
+	s.watches.mu.Lock() // stage 2 stops between the index and what comes after it
 	deliverOne := func() error { return s.Deliver(t.Context(), strings.NewReader(message), 1) }
 	if err := deliverOne(); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		u, err := s.Usage(1)
-		if err != nil || time.Now().After(until) {
-			t.Fatalf("got %+v, %v, want the message in the index", u, err)
-		}
-		if u.Messages == 1 {
-			break
-		}
-	}
+	<-snap.Feed.Wake()
 	second := make(chan error, 1)
 	go func() { second <- deliverOne() }()
 	select {
 	case err := <-second:
-		s.feeds.mu.Unlock()
+		s.watches.mu.Unlock()
 		t.Fatalf("got %v while the first was on its way", err)
 	case <-time.After(50 * time.Millisecond):
 	}
-	s.feeds.mu.Unlock()
+	s.watches.mu.Unlock()
 	if err := <-second; err != nil {
 		t.Errorf("the second of two that fit: %v", err)
 	}

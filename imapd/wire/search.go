@@ -148,6 +148,11 @@ func (r *Reader) searchKey(word string, dec *encoding.Decoder, depth int) (k Sea
 		k.Value = r.arg(r.astring)
 	case "MODSEQ":
 		k.N = r.searchModSeq()
+	case "UIDAFTER", "UIDBEFORE": // RFC 9738 §3.2
+		r.need(' ')
+		if k.N = int64(r.number()); k.N == 0 {
+			r.fail("0 is no UID")
+		}
 	case "YOUNGER", "OLDER":
 		r.need(' ')
 		if k.N = int64(r.number()); k.N == 0 {

@@ -82,6 +82,7 @@ type IMAP struct {
 	ListenTLS []string `toml:"listen_tls"`
 	Connections
 	MaxMessageSize Size     `toml:"max_message_size"` // of APPEND
+	MessageLimit   int      `toml:"message_limit"`    // of one command
 	IdleTimeout    Duration `toml:"idle_timeout"`
 }
 
@@ -125,7 +126,7 @@ func Default() Config {
 		Submission: Submission{Listen: []string{":587"}, ListenTLS: []string{":465"}, Messages: Messages{50 << 20, 100}, Connections: Connections{1000, 50},
 			CommandTimeout: Duration(5 * time.Minute), DataTimeout: Duration(3 * time.Minute)},
 		IMAP: IMAP{Listen: []string{":143"}, ListenTLS: []string{":993"}, Connections: Connections{4000, 100}, MaxMessageSize: 50 << 20,
-			IdleTimeout: Duration(30 * time.Minute)},
+			MessageLimit: 1_000_000, IdleTimeout: Duration(30 * time.Minute)},
 		POP3: POP3{Listen: []string{":110"}, ListenTLS: []string{":995"}, Connections: Connections{1000, 50},
 			IdleTimeout: Duration(10 * time.Minute)},
 		Accounts: Accounts{DetailSeparator: "+"},

@@ -123,6 +123,7 @@ c:6: smtp.listen: host must be an IP address of this machine, or empty for all (
 c:6: smtp.listen: port must be 0 to 65535 (got ":70000")`},
 		{"table", needed + "log = 3\n[accounts]\ndetail_separator = \"++\"\n", "c:5: log: is a table, write [log]\nc:7: accounts.detail_separator: must be one of + - . _ = #, or \"none\" (got \"++\")"},
 		{"host", strings.Replace(needed, "mx.example.org", "192.0.2.1", 1), `c:1: hostname: must be a DNS name like "mail.example.org", in ASCII (got "192.0.2.1")`},
+		{"limit", needed + "[imap]\nmessage_limit = 999\n", "c:6: imap.message_limit: must be 1000 to 4294967295 (got 999)"},
 		{"storage", needed + "[storage]\nkeep_expunged = \"3651d\"\ncompression = \"gzip\"\n", "c:6: storage.keep_expunged: must be 0s to 3650d (got 3651d)\n" +
 			`c:7: storage.compression: must be one of none, zstd (got "gzip")`},
 	}

@@ -18,6 +18,10 @@ const (
 	maxSegmentSize = 2 << 30
 	maxRecipients  = 10000
 	minRecipients  = 100 // RFC 5321 §4.5.3.1.8
+
+	minMessageLimit = 1000 // RFC 9738 §3
+	maxMessageLimit = 1<<32 - 1
+
 	maxConnections = 1000000
 
 	maxKeepExpunged = 3650 * day
@@ -43,6 +47,7 @@ func (d *decoder) validate(c *Config) {
 	d.messages("smtp", c.SMTP.Messages)
 	d.messages("submission", c.Submission.Messages)
 	d.size("imap.max_message_size", c.IMAP.MaxMessageSize, minMessageSize, maxMessageSize)
+	d.number("imap.message_limit", c.IMAP.MessageLimit, minMessageLimit, maxMessageLimit)
 	d.connections("smtp", c.SMTP.Connections)
 	d.connections("submission", c.Submission.Connections)
 	d.connections("imap", c.IMAP.Connections)
