@@ -21,7 +21,7 @@ func (s *session) create(ctx context.Context, c *wire.Command) (reply, error) {
 	// RFC 9051 §6.3.4: a delimiter at the end declares that mailboxes will be
 	// created below it, and is not part of the name.
 	name := strings.TrimSuffix(a.Mailbox, "/")
-	use, ok := specialUse(a.SpecialUse)
+	use, ok := specialUse(a.Uses)
 	if !ok {
 		return no("USEATTR", "A mailbox can't be created with that use"), nil
 	}
@@ -32,30 +32,34 @@ func (s *session) create(ctx context.Context, c *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	if use != "" && owner != s.account {
+		// RFC 6154 §7: the owner's clients would put the owner's mail there.
+		return no("USEATTR", "Uses are of the user's own mailboxes"), nil
+	}
 	box, err := s.srv.o.Store.CreateMailbox(context.WithoutCancel(ctx), owner, rest, use)
 	if err != nil {
 		return reply{}, err
 	}
 	box.Name = s.nameOf(storage.Ref{Account: owner}, box.Name)
-	if s.rev2 && box.Name != name {
-		l := s.listingOf(box)
-		l.oldName = name
-		s.writeList(l)
-	}
+	s.tellNormalized(name, s.listingOf(box))
 	id := mailboxID(storage.Ref{Account: owner, Mailbox: box.ID})
 	return okCode("MAILBOXID ("+id+")", "CREATE completed"), nil // RFC 8474 §4.1
 }
 
-// specialUse reads the USE of CREATE; ok is false when it can't be had.
-func specialUse(name string) (use storage.SpecialUse, ok bool) {
-	if name == "" {
-		return "", true
+// specialUse reads the USE of CREATE; ok is false when it can't be had. Several
+// stand as one text, as LIST and the annotation tell them (RFC 6154 §4).
+func specialUse(names []string) (use storage.SpecialUse, ok bool) {
+	var list []string
+	for _, name := range names {
+		known := func(known storage.SpecialUse) bool { return strings.EqualFold(string(known), name) }
+		i := slices.IndexFunc(creatable, known)
+		if i < 0 {
+			return "", false
+		}
+		list = append(list, string(creatable[i]))
 	}
-	i := slices.IndexFunc(creatable, func(known storage.SpecialUse) bool { return strings.EqualFold(string(known), name) })
-	if i < 0 {
-		return "", false
-	}
-	return creatable[i], true
+	slices.Sort(list)
+	return storage.SpecialUse(strings.Join(slices.Compact(list), " ")), true
 }
 
 // deleteMailbox is RFC 9051 §6.3.5. Sessions that have the mailbox selected
@@ -72,7 +76,17 @@ func (s *session) deleteMailbox(ctx context.Context, c *wire.Command) (reply, er
 		s.deselect()
 		s.w.Status("*", kindOK, "CLOSED", "Selected mailbox was deleted")
 	}
+	s.tellNormalized(c.Args.(wire.DeleteArgs).Mailbox, listing{name: at.box.Name, bare: true})
 	return done(), nil
+}
+
+// tellNormalized says what became of a name that is not told as it was given
+// (RFC 9051 §6.3.9.7).
+func (s *session) tellNormalized(given string, l listing) {
+	if s.rev2 && l.name != given {
+		l.oldName = given
+		s.writeList(l)
+	}
 }
 
 // rename is RFC 9051 §6.3.6.
@@ -82,7 +96,8 @@ func (s *session) rename(ctx context.Context, c *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	owner, to, err := s.placeFor(strings.TrimSuffix(a.To, "/"))
+	name := strings.TrimSuffix(a.To, "/")
+	owner, to, err := s.placeFor(name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -91,6 +106,11 @@ func (s *session) rename(ctx context.Context, c *wire.Command) (reply, error) {
 	}
 	if err := s.srv.o.Store.RenameMailbox(context.WithoutCancel(ctx), from.Account, from.name, to); err != nil {
 		return reply{}, err
+	}
+	if s.rev2 {
+		if at, err := s.look(name); err == nil { // else it is gone again
+			s.tellNormalized(name, s.listingOf(at.box))
+		}
 	}
 	return done(), nil
 }

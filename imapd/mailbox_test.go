@@ -68,7 +68,8 @@ func TestCreateDeleteRename(t *testing.T) {
 	sc.ok("CREATE Old (USE (\\Archive))")
 	sc.says(`LIST "" Old`, `* LIST (\HasNoChildren \Archive) "/" "Old"`)
 	sc.answers("CREATE Every (USE (\\All))", "NO [USEATTR]")
-	sc.answers("CREATE Two (USE (\\Sent \\Trash))", "BAD")
+	sc.answers("CREATE Both (USE (\\Sent \\All))", "NO [USEATTR]")
+	sc.answers("CREATE Bad (USE (Sent))", "BAD")
 }
 
 func TestDeletingTheSelectedMailbox(t *testing.T) {

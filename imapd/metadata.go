@@ -144,16 +144,10 @@ func (s *session) writeMetadata(of annotated, a wire.GetMetadataArgs) (longest i
 }
 
 // listMetadata answers LIST's return option METADATA (RFC 9590 §3) for one
-// mailbox; annotations that the user must not see are left out.
+// mailbox.
 func (s *session) listMetadata(l listing, entries []string) error {
-	of, err := s.annotated(l.name)
-	if errors.Is(err, storage.ErrNoMailbox) || errors.Is(err, errNoPermission) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	_, err = s.writeMetadata(of, wire.GetMetadataArgs{Entries: entries})
+	of := annotated{l.at.Ref, l.name, l.at.box.SpecialUse}
+	_, err := s.writeMetadata(of, wire.GetMetadataArgs{Entries: entries})
 	return err
 }
 

@@ -252,10 +252,7 @@ func (t *telling) tellName(e events, name, was string, personal bool) error {
 		}
 		t.names = &d
 	}
-	l := listing{name: name}
-	if i := slices.IndexFunc(t.names.entries, func(l listing) bool { return l.name == name }); i >= 0 {
-		l = t.names.entries[i]
-	}
+	l := t.names.find(name)
 	of := t.attention.notify.of(name, l.subscribed, personal)
 	if was != "" {
 		of |= t.attention.notify.of(was, false, personal)

@@ -101,7 +101,7 @@ func TestNotifyOfSharedMailboxes(t *testing.T) {
 	b.ok("ENABLE METADATA")
 	b.ok("NOTIFY SET (SUBTREE Shared (MessageNew MessageExpunge MailboxName))")
 	a.ok("SETACL Sent bob@example.test l")
-	b.expect(`* LIST (\HasNoChildren) "/" "Shared/alice@example.test/Sent"`)
+	b.expect(`* LIST (\HasNoChildren \Noselect) "/" "Shared/alice@example.test/Sent"`)
 	b.says("NOTIFY SET (MAILBOXES Shared/alice@example.test/Sent (MessageNew MessageExpunge MailboxName))", `* LIST (\NoAccess) "/" "Shared/alice@example.test/Sent"`)
 	a.ok("APPEND Sent {2+}\r\n\r\n")
 	b.says("NOOP")

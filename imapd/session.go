@@ -385,7 +385,7 @@ func (s *session) announceName() {
 		return // the same: it is the account that is gone
 	}
 	old := v.name
-	at := s.seen(place{v.ref, box, box.Name, v.rights}, names)
+	at := s.seen(place{v.ref, box, box.Name, v.rights}, slices.Contains(names, s.nameOf(v.ref, box.Name)))
 	v.name = at.box.Name
 	if s.rev2 {
 		l := s.listingOf(at.box)

@@ -67,7 +67,7 @@ func (s *session) look(name string) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	return s.seen(p, names), nil
+	return s.seen(p, slices.Contains(names, s.nameOf(p.Ref, p.name))), nil
 }
 
 func (s *session) lookIn(owner mail.AccountID, name string) (place, error) {
@@ -99,13 +99,13 @@ func (s *session) foreign(name string) (owner mail.AccountID, rest string, ok bo
 
 // seen turns what an owner calls a mailbox into what this user does. Its use is
 // its owner's: nobody's client shall put its own sent mail there (RFC 6154 §2).
-func (s *session) seen(p place, subscribed []string) place {
+func (s *session) seen(p place, subscribed bool) place {
 	if p.Account == s.account {
 		return p
 	}
 	p.box.Name = s.nameOf(p.Ref, p.name)
 	p.box.SpecialUse = ""
-	p.box.Subscribed = slices.Contains(subscribed, p.box.Name)
+	p.box.Subscribed = subscribed
 	return p
 }
 
@@ -153,10 +153,28 @@ func (s *session) places(subscribed []string) ([]place, error) {
 	if err != nil {
 		return nil, err
 	}
+	on := make(map[string]bool, len(subscribed))
+	for _, n := range subscribed {
+		on[n] = true
+	}
+	owners := map[mail.AccountID]string{}
 	for _, m := range shared {
-		if m.Rights.Has(storage.RightLookup) && s.srv.o.Authenticator.AddressOf(m.Account) != "" {
-			list = append(list, s.seen(place{m.Ref, m.Mailbox, m.Mailbox.Name, m.Rights}, subscribed))
+		if !m.Rights.Has(storage.RightLookup) {
+			continue
 		}
+		owner, known := owners[m.Account]
+		if !known {
+			owner = s.srv.o.Authenticator.AddressOf(m.Account)
+			owners[m.Account] = owner
+		}
+		if owner == "" {
+			continue
+		}
+		p := place{m.Ref, m.Mailbox, m.Mailbox.Name, m.Rights}
+		p.box.Name = sharedPrefix + owner + "/" + p.name
+		p.box.SpecialUse = ""
+		p.box.Subscribed = on[p.box.Name]
+		list = append(list, p)
 	}
 	return list, nil
 }

@@ -13,6 +13,9 @@ import (
 // status is RFC 9051 §6.3.11.
 func (s *session) status(_ context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.StatusArgs)
+	if err := knownItems(a.Items); err != nil {
+		return reply{}, err
+	}
 	at, err := s.locate(a.Mailbox, storage.RightRead)
 	if err != nil {
 		return reply{}, err
@@ -30,6 +33,16 @@ func (s *session) writeStatus(at place, items []string) error {
 
 // tellStatus writes a STATUS response.
 func (s *session) tellStatus(at place, items []string) error {
+	list, err := s.statusText(at, items)
+	if err != nil {
+		return err
+	}
+	s.w.StatusData(at.box.Name, list)
+	return nil
+}
+
+// statusText gives items of STATUS with their values.
+func (s *session) statusText(at place, items []string) (string, error) {
 	var list []string
 	for _, item := range items {
 		if item == "MAILBOXID" { // RFC 8474 §4.3
@@ -38,12 +51,27 @@ func (s *session) tellStatus(at place, items []string) error {
 		}
 		n, err := s.statusItem(at, item)
 		if err != nil {
-			return err
+			return "", err
 		}
 		list = append(list, item+" "+strconv.FormatInt(n, 10))
 	}
-	s.w.StatusData(at.box.Name, strings.Join(list, " "))
+	return strings.Join(list, " "), nil
+}
+
+// knownItems refuses what is no item of STATUS.
+func knownItems(items []string) error {
+	for _, item := range items {
+		if !slices.Contains(statusItems, item) {
+			return protocolError{bad("STATUS item " + strconv.Quote(item) + " is not known")}
+		}
+	}
 	return nil
+}
+
+// statusItems are the items of STATUS: RFC 9051 §6.3.11, RFC 3501 §6.3.10
+// (RECENT), RFC 7162 §3.1.7, RFC 7889 §3, RFC 8474 §4.3, RFC 9208 §4.1.4.
+var statusItems = []string{
+	"APPENDLIMIT", "DELETED", "DELETED-STORAGE", "HIGHESTMODSEQ", "MAILBOXID", "MESSAGES", "RECENT", "SIZE", "UIDNEXT", "UIDVALIDITY", "UNSEEN",
 }
 
 // statusItem gives the value of one item of STATUS.

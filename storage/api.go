@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"mailstead/internal/durable"
@@ -104,8 +106,16 @@ const (
 	Draft
 )
 
-// SpecialUse is a mailbox's use (RFC 6154), empty for none.
+// SpecialUse is a mailbox's use (RFC 6154), empty for none; several uses are
+// divided by a space.
 type SpecialUse string
+
+// Without gives the uses that are not among others.
+func (u SpecialUse) Without(others SpecialUse) SpecialUse {
+	taken := strings.Fields(string(others))
+	left := slices.DeleteFunc(strings.Fields(string(u)), func(use string) bool { return slices.Contains(taken, use) })
+	return SpecialUse(strings.Join(left, " "))
+}
 
 // The uses of RFC 6154 that a mailbox can have.
 const (

@@ -107,7 +107,7 @@ func (h *machine) settle(t *rapid.T, src, dst *modelMailbox, list []*modelMessag
 // CreateMailbox makes a mailbox and the levels above it.
 func (h *machine) CreateMailbox(t *rapid.T) {
 	id, n := h.drawAccount(t), drawName(t, "name")
-	use := rapid.SampledFrom([]storage.SpecialUse{"", storage.UseFlagged}).Draw(t, "use")
+	use := rapid.SampledFrom([]storage.SpecialUse{"", storage.UseFlagged, storage.UseSent + " " + storage.UseTrash}).Draw(t, "use")
 	a := h.m.accounts[id]
 	var allowed []error
 	if a == nil {

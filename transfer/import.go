@@ -138,9 +138,7 @@ func (im *importer) reserve(ctx context.Context, from, to Mailbox) error {
 func (im *importer) create(ctx context.Context, from Mailbox, name string) (Mailbox, error) {
 	want := Mailbox{Name: name, SpecialUse: from.SpecialUse, UIDValidity: from.UIDValidity, UIDNext: from.UIDNext}
 	for _, m := range im.have {
-		if m.SpecialUse == want.SpecialUse {
-			want.SpecialUse = "" // one mailbox has a use
-		}
+		want.SpecialUse = want.SpecialUse.Without(m.SpecialUse) // one mailbox has a use
 	}
 	if im.o.DryRun {
 		return want, nil

@@ -32,8 +32,11 @@ type (
 		CondStore bool // RFC 7162 §3.1.8
 		QResync   *QResync
 	}
-	// CreateArgs of CREATE; SpecialUse as RFC 6154 §3 gives it, empty for none.
-	CreateArgs struct{ Mailbox, SpecialUse string }
+	// CreateArgs of CREATE; Uses as RFC 6154 §3 gives them.
+	CreateArgs struct {
+		Mailbox string
+		Uses    []string
+	}
 	// DeleteArgs of DELETE.
 	DeleteArgs struct{ Mailbox string }
 	// RenameArgs of RENAME.
@@ -222,16 +225,11 @@ func (r *Reader) create() (a CreateArgs) {
 		r.fail("CREATE knows only USE")
 	}
 	r.need(' ')
-	uses := 0
 	r.list(func() {
 		r.need('\\')
-		a.SpecialUse = `\` + r.atom()
-		uses++
+		a.Uses = append(a.Uses, `\`+r.atom())
 	})
 	r.need(')')
-	if uses > 1 {
-		r.fail("a mailbox has one special use at most")
-	}
 	return a
 }
 

@@ -27,7 +27,9 @@ func TestReadCommand(t *testing.T) {
 		{"a SELECT inbox", "{a SELECT false {INBOX false <nil>}}"},
 		{"a SELECT &AOk-", "{a SELECT false {é false <nil>}}"},
 		{"a EXAMINE x (CONDSTORE)", "{a EXAMINE false {x true <nil>}}"},
-		{"a CREATE x (USE (\\Sent))", `{a CREATE false {x \Sent}}`},
+		{"a CREATE x (USE (\\Sent))", `{a CREATE false {x [\Sent]}}`},
+		{"a CREATE x (USE (\\sent \\Junk))", `{a CREATE false {x [\sent \Junk]}}`},
+		{"a CREATE x (USE ())", `{a CREATE false {x []}}`},
 		{`a LIST "" %`, "{a LIST false { [%] false {false false false false} {false false false false [] []}}}"},
 		{"a NOTIFY none", "{a NOTIFY false {true false []}}"},
 		{"a NOTIFY SET STATUS (mailboxes (inbox b/c) (messagenew messageexpunge)) (selected-delayed NONE)",
@@ -136,7 +138,7 @@ func TestSyntaxErrorKeepsInStep(t *testing.T) {
 		"a", "a ", "a FOO", "a UID NOOP", "a LOGIN x", "a LOGIN x y z", `a LOGIN "x y`, "a SELECT", "a FETCH 0 FLAGS", "a FETCH 1 NOSUCH", "a FETCH 1 ()",
 		"a FETCH 1 BODY[0]", "a FETCH 1 BODY[MIME]", "a FETCH 1 BODY[]<0.0>", "a FETCH 1 FLAGS[]", "a STORE 1 FLAGS (\\Recent)", "a SEARCH FOO", "a SEARCH (", "a SEARCH " + strings.Repeat("NOT ", 40) + "ALL",
 		"a SEARCH CHARSET nosuch TEXT x", "a FOO {3+}\r\nx\r\n {1+}\r\ny", "a LOGIN {3+}\r\na\x00b x", "a LOGIN {99999999}", "a LIST (NOSUCH) \"\" %", "a LIST (RECURSIVEMATCH) \"\" %",
-		"a APPEND x {5", "a SEARCH SINCE 31-Foo-2020", "a CREATE x (USE (\\Sent \\Junk))", "a LOGIN \"\xff\" x", "a EXPUNGE 1", "\"a\" NOOP",
+		"a APPEND x {5", "a SEARCH SINCE 31-Foo-2020", "a CREATE x (USE (Sent))", "a CREATE x (USE)", "a LOGIN \"\xff\" x", "a EXPUNGE 1", "\"a\" NOOP",
 		"a SELECT x (", "a SELECT x (QRESYNC)", "a SELECT x (QRESYNC (1 2) QRESYNC (1 2))", "a SELECT x (QRESYNC (1 2 1:* ))", "a SELECT x (QRESYNC (1 2 (1:2)))", "a SELECT x (QRESYNC (1 2 $))",
 		"a STORE 1 () FLAGS x", "a STORE 1 (UNCHANGEDSINCE -1) FLAGS x", "a FETCH 1 UID ()", "a FETCH 1 UID (CHANGEDSINCE 1 CHANGEDSINCE 2)", "a SEARCH MODSEQ", "a SEARCH MODSEQ \"x\" 1",
 	} {
@@ -184,7 +186,7 @@ func TestMatchPattern(t *testing.T) {
 		{"", "", true}, {"", "a", false}, {"%/%", "a/b", true}, {"%b", "ab", true}, {"*b%", "a/bc", true}, {"ab", "abc", false},
 		{strings.Repeat("*a", 500), strings.Repeat("a", 999) + "b", false},
 	} {
-		if got := wire.MatchPattern(tc.pattern, tc.name, '/'); got != tc.want {
+		if got, _ := wire.NewPattern(tc.pattern, '/').Match(tc.name); got != tc.want {
 			t.Errorf("%.20s for %.20s: got %v", tc.pattern, tc.name, got)
 		}
 	}

@@ -160,8 +160,8 @@ func (w *Writer) Mailbox(name string) {
 
 // ListExtra is the extended data of a LIST response.
 type ListExtra struct {
-	ChildInfo bool   // ("CHILDINFO" ("SUBSCRIBED")), RFC 5258 §3.5
-	OldName   string // ("OLDNAME" ("old")), RFC 9051 §6.3.9.7
+	ChildInfo []string // ("CHILDINFO" ("SUBSCRIBED")), RFC 5258 §3.5
+	OldName   string   // ("OLDNAME" ("old")), RFC 9051 §6.3.9.7
 }
 
 // List writes a LIST response. An empty name is that of the delimiter query.
@@ -169,8 +169,8 @@ func (w *Writer) List(attributes []string, name string, x ListExtra) {
 	w.Raw("* LIST (" + strings.Join(attributes, " ") + `) "/" `)
 	w.Mailbox(name)
 	switch {
-	case x.ChildInfo:
-		w.Raw(` ("CHILDINFO" ("SUBSCRIBED"))`)
+	case len(x.ChildInfo) > 0:
+		w.Raw(` ("CHILDINFO" ("` + strings.Join(x.ChildInfo, `" "`) + `"))`)
 	case x.OldName != "":
 		w.Raw(` ("OLDNAME" (`)
 		w.Mailbox(x.OldName)
