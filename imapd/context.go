@@ -180,7 +180,7 @@ func (s *session) update(x *searchContext, set storage.UIDSet) error {
 		return err
 	}
 	q.UIDs = append(slices.Clone(q.UIDs), set)
-	found, err := s.find(context.Background(), v, q, []storage.Order{storage.All})
+	found, err := s.find(context.Background(), v, q, []storage.Order{storage.All}, nil)
 	if err != nil {
 		return err
 	}
@@ -277,7 +277,7 @@ func (s *session) sorted(x *searchContext, uids []storage.UID) ([]storage.UID, e
 		own.UIDs = append(slices.Clone(own.UIDs), q.UIDs...)
 		q = own
 	}
-	list, err := s.find(context.Background(), s.view, q, []storage.Order{storage.All})
+	list, err := s.find(context.Background(), s.view, q, []storage.Order{storage.All}, nil)
 	if err == nil {
 		err = s.srv.o.Store.Sort(s.view.ref.Account, list, x.by)
 	}

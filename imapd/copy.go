@@ -72,8 +72,8 @@ func (s *session) move(ctx context.Context, c *wire.Command) (reply, error) {
 
 // transfer has the store copy or move messages, which may take its time.
 func (s *session) transfer(ctx context.Context, set storage.UIDSet, dst storage.Ref, o storage.TransferOptions) (out storage.CopyResult, err error) {
-	err = s.patiently(func() (err error) {
-		out, err = s.srv.o.Store.Transfer(context.WithoutCancel(ctx), s.view.ref, set, dst, o)
+	err = s.patiently(context.WithoutCancel(ctx), s.view.through(set), func(ctx context.Context) (err error) {
+		out, err = s.srv.o.Store.Transfer(ctx, s.view.ref, set, dst, o)
 		return err
 	})
 	return out, err

@@ -30,8 +30,12 @@ func (s *session) expunge(ctx context.Context, c *wire.Command) (reply, error) {
 		}
 	}
 	var gone storage.UIDSet
-	err := s.patiently(func() (err error) {
-		gone, _, err = s.srv.o.Store.Expunge(context.WithoutCancel(ctx), v.ref, set, true)
+	p := &progress{} // of EXPUNGE, nobody knows of how many messages
+	if set != nil {
+		p = v.through(set)
+	}
+	err := s.patiently(context.WithoutCancel(ctx), p, func(ctx context.Context) (err error) {
+		gone, _, err = s.srv.o.Store.Expunge(ctx, v.ref, set, true)
 		return err
 	})
 	if err != nil {

@@ -71,11 +71,7 @@ func (s *session) bound(q *storage.Query, whole bool) (storage.UID, error) {
 	if q.None {
 		return 0, nil
 	}
-	set := s.view.span()
-	for _, u := range q.UIDs {
-		set = intersect(set, u)
-	}
-	_, low := s.within(set)
+	_, low := s.within(intersect(s.view.span(), q.Within()))
 	if low == 0 {
 		return 0, nil
 	}

@@ -89,7 +89,7 @@ func (s *session) searchPlace(ctx context.Context, tag string, a wire.MultiSearc
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.find(ctx, v, q, orders(a.Return))
+	found, err := s.find(ctx, v, q, orders(a.Return), nil)
 	if err == nil && len(found) > 0 {
 		s.writeFound(&wire.Command{Tag: tag, Name: "ESEARCH", UID: true}, a.SearchArgs, result{found: found, number: s.numbers(true), source: &p.box, highest: highest(a.Key, found)})
 	}

@@ -1,16 +1,52 @@
 package imapd
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"time"
+
+	"mailstead/storage"
 )
 
+// progress is how far a command is: which of the messages it works on it has
+// come to.
+type progress struct {
+	place storage.Place
+	there storage.UIDList // the messages
+}
+
+// through gives the progress of a command on those messages of a view that are
+// in a set.
+func (v *view) through(set storage.UIDSet) *progress {
+	return &progress{there: intersect(set, v.uids.Set()).List()}
+}
+
+// counts are PROGRESS and GOAL of RFC 9585 §4: the first is below the second as
+// long as the command is not at its end.
+func (p *progress) counts() string {
+	if p.there.Len() == 0 {
+		return "NIL NIL"
+	}
+	done, _ := p.there.Find(p.place.At() + 1)
+	return fmt.Sprintf("%d %d", min(done, p.there.Len()-1), p.there.Len())
+}
+
+// quotedTag is the tag of the command as INPROGRESS names it (RFC 9585 §4).
+func (s *session) quotedTag() string {
+	if strings.Contains(s.tag, "]") {
+		return "NIL"
+	}
+	return `"` + s.tag + `"`
+}
+
 // patiently runs work that may take long and writes nothing, and gives its
-// error. Meanwhile the client is told that it goes on, so that neither it nor
-// what lies between gives up (RFC 9585). How far it is nobody knows. The session
-// waits, so work may use all that is the session's.
-func (s *session) patiently(work func() error) error {
+// error. Meanwhile the client is told that it goes on and how far it is, so that
+// neither it nor what lies between gives up (RFC 9585). The session waits, so
+// work may use all that is the session's. Its context tells p how far it is.
+func (s *session) patiently(ctx context.Context, p *progress, work func(context.Context) error) error {
+	ctx = storage.WithPlace(ctx, &p.place)
 	type outcome struct {
 		err   error
 		fault any
@@ -24,7 +60,7 @@ func (s *session) patiently(work func() error) error {
 			}
 			ended <- o
 		}()
-		o.err = work()
+		o.err = work(ctx)
 	}()
 	tick := time.NewTicker(s.srv.o.ProgressEvery)
 	defer tick.Stop()
@@ -43,7 +79,7 @@ func (s *session) patiently(work func() error) error {
 			if lost != nil {
 				continue
 			}
-			s.w.Status("*", kindOK, `INPROGRESS ("`+s.tag+`" NIL NIL)`, "Still at work")
+			s.w.Status("*", kindOK, "INPROGRESS ("+s.quotedTag()+" "+p.counts()+")", "Still at work")
 			lost = s.w.Flush()
 		}
 	}

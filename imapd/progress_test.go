@@ -1,11 +1,15 @@
 package imapd
 
 import (
+	"context"
 	"errors"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"mailstead/storage"
 )
 
 // A search that takes long says so with its tag.
@@ -15,21 +19,86 @@ func TestSlowSearchTellsThatItGoesOn(t *testing.T) {
 	s.fill("INBOX", 600)
 	sc := s.login()
 	sc.ok("SELECT INBOX")
-	told := 0
+	inProgress := regexp.MustCompile(`^\* OK \[INPROGRESS \("t(\d+)" (\d+) 600\)\] Still at work$`)
+	told, furthest := 0, 0
 	for range 20 {
 		lines := sc.ok(`SEARCH BODY "message 600"`)
+		before := 0
 		for _, l := range lines[:len(lines)-1] {
-			if l != `* OK [INPROGRESS ("t`+strconv.Itoa(sc.n)+`" NIL NIL)] Still at work` {
+			m := inProgress.FindStringSubmatch(l)
+			if m == nil || m[1] != strconv.Itoa(sc.n) {
 				t.Fatalf("got %q", l)
 			}
+			now, _ := strconv.Atoi(m[2])
+			if now < before || now >= 600 {
+				t.Fatalf("%d of 600 after %d", now, before)
+			}
+			before, furthest = now, max(now, furthest)
 			told++
 		}
 		if got := lines[len(lines)-1]; got != "* SEARCH 600" {
 			t.Fatalf("got %q", got)
 		}
 	}
-	if told == 0 {
-		t.Error("nothing was told in 20 searches")
+	if told == 0 || furthest == 0 {
+		t.Errorf("%d words in 20 searches, the furthest with %d messages", told, furthest)
+	}
+	for _, command := range []string{"STORE 1:600 +FLAGS.SILENT (\\Flagged)", "COPY 1:600 Trash", "SORT (SUBJECT) UTF-8 TEXT message"} {
+		told = 0
+		for range 20 {
+			for _, l := range sc.ok(command) {
+				if inProgress.MatchString(l) {
+					told++
+				} else if strings.Contains(l, "INPROGRESS") {
+					t.Fatalf("%s: got %q", command, l)
+				}
+			}
+		}
+		if told == 0 {
+			t.Errorf("nothing was told in 20 times %s", command)
+		}
+	}
+}
+
+// What stands in INPROGRESS (RFC 9585 §4).
+func TestProgressCounts(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.fill("INBOX", 5)
+	box, err := s.store.Mailbox(alice, "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := storage.Ref{Account: alice, Mailbox: box.ID}
+	snap, err := s.store.Snapshot(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := newView(ref, snap, true)
+	defer v.close()
+	p := v.through(storage.UIDSet{{First: 2, Last: 9}})
+	if got := p.counts(); got != "0 4" {
+		t.Errorf("before the first: %s", got)
+	}
+	for _, tc := range []struct {
+		upTo storage.UID
+		want string
+	}{{2, "1 4"}, {4, "3 4"}, {5, "3 4"}} {
+		set := storage.UIDSet{{First: 2, Last: tc.upTo}}
+		if _, err := s.store.SetFlags(storage.WithPlace(t.Context(), &p.place), ref, set, storage.FlagChange{Flags: storage.Flagged}); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.counts(); got != tc.want {
+			t.Errorf("at %d: got %s, want %s", tc.upTo, got, tc.want)
+		}
+	}
+	if got := v.through(storage.UIDs(77)).counts(); got != "NIL NIL" {
+		t.Errorf("of no messages: %s", got)
+	}
+	for tag, want := range map[string]string{"a1": `"a1"`, "a]1": "NIL"} {
+		if got := (&session{tag: tag}).quotedTag(); got != want {
+			t.Errorf("%s: got %s", tag, got)
+		}
 	}
 }
 
@@ -37,7 +106,7 @@ func TestPatientlyGivesErrorsAndPanics(t *testing.T) {
 	t.Parallel()
 	s := &session{srv: &Server{o: Options{ProgressEvery: time.Hour}}}
 	want := errors.New("disk on fire")
-	if err := s.patiently(func() error { return want }); !errors.Is(err, want) {
+	if err := s.patiently(t.Context(), &progress{}, func(context.Context) error { return want }); !errors.Is(err, want) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 	defer func() {
@@ -45,5 +114,5 @@ func TestPatientlyGivesErrorsAndPanics(t *testing.T) {
 			t.Errorf("got panic %q, want the one of the work and where it was", p)
 		}
 	}()
-	_ = s.patiently(func() error { panic("out of step") })
+	_ = s.patiently(t.Context(), &progress{}, func(context.Context) error { panic("out of step") })
 }

@@ -77,11 +77,9 @@ func (s *session) matching(ctx context.Context, query storage.Query, a wire.Sear
 	if by == nil {
 		want = orders(a.Return)
 	}
-	found, err := s.find(ctx, s.view, query, want)
-	if err == nil {
-		err = s.srv.o.Store.Sort(s.view.ref.Account, found, by)
-	}
-	return found, err
+	return s.find(ctx, s.view, query, want, func(found []storage.Match) error {
+		return s.srv.o.Store.Sort(s.view.ref.Account, found, by)
+	})
 }
 
 // orders tells which searches give what is asked for: MIN or MAX alone stop at
@@ -115,15 +113,16 @@ func wants(options []string) (least, greatest, all bool) {
 	return least, greatest, all || !least && !greatest
 }
 
-// find gives the messages that match, ascending, of those that a view has.
-func (s *session) find(ctx context.Context, v *view, q storage.Query, orders []storage.Order) ([]storage.Match, error) {
+// find gives the messages that match, ascending, of those that a view has. What
+// else takes long with them is done by then, which may be nil.
+func (s *session) find(ctx context.Context, v *view, q storage.Query, orders []storage.Order, then func([]storage.Match) error) ([]storage.Match, error) {
 	if v.size() == 0 {
 		return nil, nil
 	}
 	// What has arrived since has no sequence number yet.
 	q.UIDs = append(slices.Clone(q.UIDs), v.span())
 	var found []storage.Match
-	search := func() error {
+	search := func(ctx context.Context) error {
 		for _, o := range orders {
 			for row, err := range s.srv.o.Store.Search(ctx, v.ref, q, o) {
 				if err != nil {
@@ -134,12 +133,16 @@ func (s *session) find(ctx context.Context, v *view, q storage.Query, orders []s
 				}
 			}
 		}
-		return nil
+		found = slices.CompactFunc(found, func(a, b storage.Match) bool { return a.UID == b.UID })
+		if then == nil {
+			return nil
+		}
+		return then(found)
 	}
-	if err := s.patiently(search); err != nil {
+	if err := s.patiently(ctx, v.through(q.Within()), search); err != nil {
 		return nil, err
 	}
-	return slices.CompactFunc(found, func(a, b storage.Match) bool { return a.UID == b.UID }), nil
+	return found, nil
 }
 
 // toSave gives what "$" is after a search. RFC 5182 §2.4: MIN and MAX save what

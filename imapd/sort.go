@@ -40,11 +40,7 @@ func (s *session) thread(ctx context.Context, c *wire.Command) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.matching(ctx, query, a.SearchArgs, nil)
-	if err != nil {
-		return reply{}, err
-	}
-	t, err := s.srv.o.Store.Thread(s.view.ref.Account, found, algorithms[a.Algorithm])
+	t, err := s.threads(ctx, query, algorithms[a.Algorithm])
 	if err != nil {
 		return reply{}, err
 	}
@@ -58,6 +54,18 @@ func (s *session) thread(ctx context.Context, c *wire.Command) (reply, error) {
 		return okCode("EXPUNGEISSUED", "THREAD completed"), nil
 	}
 	return done(), nil
+}
+
+// threads gives what a query finds, in threads.
+func (s *session) threads(ctx context.Context, q storage.Query, by storage.ThreadAlgorithm) (t *storage.Threads, err error) {
+	thread := func(found []storage.Match) (err error) {
+		t, err = s.srv.o.Store.Thread(s.view.ref.Account, found, by)
+		return err
+	}
+	if _, err = s.find(ctx, s.view, q, []storage.Order{storage.All}, thread); t == nil && err == nil {
+		return &storage.Threads{Root: -1}, nil // of an empty mailbox
+	}
+	return t, err
 }
 
 // writeThreads writes siblings, each in parentheses (RFC 5256 §4): an only

@@ -32,8 +32,8 @@ func (s *session) store(ctx context.Context, c *wire.Command) (reply, error) {
 		change.UnchangedSince = (*storage.ModSeq)(a.UnchangedSince)
 	}
 	var out storage.FlagResult
-	err = s.patiently(func() (err error) {
-		out, err = s.srv.o.Store.SetFlags(context.WithoutCancel(ctx), v.ref, set, change)
+	err = s.patiently(context.WithoutCancel(ctx), v.through(set), func(ctx context.Context) (err error) {
+		out, err = s.srv.o.Store.SetFlags(ctx, v.ref, set, change)
 		return err
 	})
 	if err != nil {

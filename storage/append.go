@@ -237,7 +237,7 @@ func (s *Store) change(ctx context.Context, r record) (outcome, error) {
 
 // changeReserved is change for a record that quota is set aside for.
 func (s *Store) changeReserved(ctx context.Context, r record, release func()) (outcome, error) {
-	r.time = time.Now().Unix()
+	r.time, r.place = time.Now().Unix(), placeOf(ctx)
 	req := &request{settled: release}
 	if !r.uids.valid() {
 		req.giveBack()

@@ -56,6 +56,7 @@ func (x index) applyFlags(r *record) (out outcome, err error) {
 	}
 	next := a.modseq + 1
 	for _, t := range list {
+		r.place.come(t.uid)
 		if r.unchanged && t.hot.modseq > r.since {
 			out.flags.Modified.add(t.uid)
 			continue
@@ -123,6 +124,7 @@ func (x index) transfer(src, dst Ref, r *record) (out outcome, err error) {
 	}
 	names := x.keywordNames(src.Account)
 	for _, t := range list {
+		r.place.come(t.uid)
 		h := t.hot
 		h.saved = r.time // RFC 8514 §2: the date a copy was saved is its own
 		r.mask.without(&h)
@@ -193,6 +195,9 @@ func (x index) remove(ref Ref, list []hit, by *record) (gone UIDSet, modseq ModS
 	a.modseq++
 	m.HighestModSeq = a.modseq
 	for _, t := range list {
+		if by != nil {
+			by.place.come(t.uid)
+		}
 		gone.add(t.uid)
 		count(&m, &t.hot, -1)
 		a.bytes -= t.hot.size

@@ -121,6 +121,8 @@ type record struct {
 	// A Relocate stands for a message that nothing else tells of, and a mailbox
 	// goes only when it is empty.
 	revive bool
+	// place, never in the log, is told how far the record is applied; may be nil.
+	place *Place
 }
 
 // message tells how long the message itself is and its CRC.

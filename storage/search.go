@@ -22,7 +22,7 @@ func (s *Store) Search(ctx context.Context, ref Ref, q Query, o Order) iter.Seq2
 // search is Search with the text index or without.
 func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed bool) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		set := q.bounds()
+		set := q.Within()
 		if len(set) == 0 {
 			return
 		}
@@ -37,6 +37,7 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 			opts.ChangedSince = q.ModSeq - 1
 		}
 		var last Row
+		place := placeOf(ctx)
 		now, strs, fuzzy := time.Now(), map[*Query][]textCond{}, q.hasFuzzy()
 		for r, err := range s.Rows(ref, set, opts) {
 			if err == nil {
@@ -46,6 +47,7 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 				yield(Row{}, err)
 				return
 			}
+			place.come(r.UID)
 			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now, ask: ask, conds: strs}
 			if !m.matches(&q) {
 				continue
@@ -66,8 +68,8 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 	}
 }
 
-// bounds is where messages that match can be.
-func (q *Query) bounds() UIDSet {
+// Within is where messages that match can be.
+func (q *Query) Within() UIDSet {
 	set := UIDSet{{1, 1<<32 - 1}}
 	if q.None {
 		return nil
