@@ -57,6 +57,10 @@ func (s *session) keepUpdated(c *wire.Command, a wire.SearchArgs, by []storage.S
 	x.depends(a.Key)
 	s.contexts = append(s.contexts, x)
 	s.view.watch(true)
+	// What has arrived and is announced after this command was not looked at.
+	for _, uid := range s.view.added {
+		s.view.touch([]storage.Row{{UID: uid}})
+	}
 }
 
 // depends notes what a result depends on beside the messages themselves.

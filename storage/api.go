@@ -57,6 +57,9 @@ type Options struct {
 	// KeepExpunged is how long what was expunged can be brought back; 0 means
 	// not at all.
 	KeepExpunged time.Duration
+	// History is how many ranges of expunged UIDs are remembered for a mailbox; 0
+	// means 10,000.
+	History int
 	// Compress stores new bodies compressed where that saves space.
 	Compress bool
 	// Salvage opens a log that lacks whole segments and gives up what they held.

@@ -32,7 +32,8 @@ type addressed struct {
 }
 
 // apply brings the index forward by one record. It is a pure function of the
-// index and the record: live operation, replay and rebuild come to the same.
+// index, the record and Options.History: live operation, replay and rebuild come
+// to the same.
 // The error is a fault of the index itself; the transaction must not commit.
 func apply(x index, it *item) (outcome, error) {
 	x.state.notices = nil

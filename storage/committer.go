@@ -357,7 +357,7 @@ func (s *Store) applyTx(batch []*request) (freed []uint64, err error) {
 		return nil, fmt.Errorf("a transaction failed in the middle: %w", errBadIndex)
 	}
 	defer s.guard(&err)()
-	t := &txState{}
+	t := &txState{remembered: s.remembered()}
 	s.broken = true
 	err = s.db.Update(func(tx *bolt.Tx) error { return applyBatch(index{tx, t}, batch) })
 	s.broken = false

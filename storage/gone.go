@@ -2,6 +2,7 @@ package storage
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 )
@@ -12,9 +13,14 @@ import (
 // hold more than maxGone ranges of UIDs. How many there are, and up to which
 // modseq they were dropped, is in the row with modseq 0.
 
-// maxGone is how many ranges of expunged UIDs are remembered for a mailbox; the
-// latest expunge is in any case.
+// maxGone is how many ranges of expunged UIDs are remembered for a mailbox unless
+// Options.History says otherwise; the latest expunge is in any case.
 const maxGone = 10_000
+
+func (s *Store) remembered() uint64 { return uint64(max(0, s.opts.History)) }
+
+// maxGone is how many ranges are remembered here.
+func (t *txState) maxGone() uint64 { return cmp.Or(t.remembered, maxGone) }
 
 // history is what the row with modseq 0 says.
 type history struct {
@@ -56,7 +62,7 @@ func (x index) trimHistory(ref Ref, h *history, last ModSeq) error {
 	var drop [][]byte
 	for k, v := range x.graves(ref, 0) {
 		m := ModSeq(binary.BigEndian.Uint64(k[8:]))
-		if h.ranges <= maxGone || m >= last {
+		if h.ranges <= x.state.maxGone() || m >= last {
 			break
 		}
 		uids, err := x.grave(k, v)
@@ -181,7 +187,7 @@ func (c *checker) history(ref Ref, m Mailbox) {
 	if ranges != h.ranges {
 		problem("%s", fmt.Sprintf("counted as %d ranges, there are %d", h.ranges, ranges))
 	}
-	if c.x.has(bucketGone, goneKey(ref, 0)) && ranges > maxGone && rows > 1 {
+	if c.x.has(bucketGone, goneKey(ref, 0)) && ranges > max(maxGone, c.x.state.maxGone()) && rows > 1 {
 		problem("%d ranges, more than are remembered", ranges)
 	}
 }

@@ -57,6 +57,8 @@ type txState struct {
 	fault error    // the first row that could not be read
 	freed []uint64 // files of bodies that nothing needs once it is committed
 
+	remembered uint64 // as Options.History has it, 0 for maxGone
+
 	notices []Notice // of the record that is applied
 }
 

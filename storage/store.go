@@ -221,7 +221,7 @@ func (s *Store) view(f func(x index) error) (err error) {
 	}
 	defer s.guard(&err)()
 	err = s.db.View(func(tx *bolt.Tx) error {
-		x := index{tx, &txState{}}
+		x := index{tx, &txState{remembered: s.remembered()}}
 		err := f(x)
 		if x.state.fault == nil {
 			return err
