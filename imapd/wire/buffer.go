@@ -39,6 +39,24 @@ func (w *Writer) room(n int) {
 	}
 }
 
+// roomy is how many bytes a piece that is appended whole mostly takes at most.
+const roomy = 4 << 10
+
+// begin gives the buffer to append a piece to, end takes it back. A piece of
+// more than roomy bytes may take an array of its own.
+func (w *Writer) begin() []byte {
+	w.room(roomy)
+	return w.buf
+}
+
+func (w *Writer) end(b []byte) {
+	w.buf = b
+	if cap(b) > cap(*w.home) {
+		w.spill()
+		w.buf = (*w.home)[:0]
+	}
+}
+
 // spill writes what waits. After an error nothing more is written.
 func (w *Writer) spill() {
 	if len(w.buf) > 0 && w.err == nil {

@@ -76,70 +76,22 @@ func (w *Writer) NumResponse(n uint32, word string) {
 // String writes a string: quoted when that can be, else as a literal. NUL, which
 // neither may hold, becomes a space.
 func (w *Writer) String(s string) {
-	var found kindOfByte
-	for i := range len(s) {
-		found |= kindsOfBytes[s[i]]
-	}
-	if found&isNUL != 0 {
-		s = strings.ReplaceAll(s, "\x00", " ")
-	}
-	if len(s) > maxQuoted || found&isLine != 0 || found&is8bit != 0 && !(w.utf8 && utf8.ValidString(s)) {
-		w.announce("{", int64(len(s)))
-		w.Raw(s)
+	if len(s) > maxQuoted {
+		w.longString(s)
 		return
 	}
-	w.Raw(`"`)
-	if found&isEscaped != 0 {
-		w.escaped(s)
-	} else {
-		w.Raw(s)
-	}
-	w.Raw(`"`)
+	w.end(appendString(w.begin(), s, w.utf8))
+}
+
+// longString is String for one that is not written quoted.
+func (w *Writer) longString(s string) {
+	s = withoutNUL(s)
+	w.announce("{", int64(len(s)))
+	w.Raw(s)
 }
 
 // Quoted gives what String writes.
-func (w *Writer) Quoted(s string) string {
-	var b strings.Builder
-	q := &Writer{s: &b, utf8: w.utf8, pool: w.pool}
-	q.String(s)
-	_ = q.Flush() // a Builder takes everything
-	return b.String()
-}
-
-// maxQuoted is the longest string that is written quoted.
-const maxQuoted = 4096
-
-func (w *Writer) escaped(s string) {
-	for {
-		i := strings.IndexAny(s, `"\`)
-		if i < 0 {
-			w.Raw(s)
-			return
-		}
-		w.Raw(s[:i])
-		w.Raw(`\`)
-		w.Raw(s[i : i+1])
-		s = s[i+1:]
-	}
-}
-
-// kindOfByte says what a byte means for how a string can be written.
-type kindOfByte uint8
-
-const (
-	isNUL kindOfByte = 1 << iota
-	isLine
-	is8bit
-	isEscaped
-)
-
-var kindsOfBytes = func() (t [256]kindOfByte) {
-	t[0], t['\r'], t['\n'], t['"'], t['\\'] = isNUL, isLine, isLine, isEscaped, isEscaped
-	for c := 0x80; c < len(t); c++ {
-		t[c] = is8bit
-	}
-	return t
-}()
+func (w *Writer) Quoted(s string) string { return string(appendString(nil, s, w.utf8)) }
 
 // NString writes a string, or NIL for an empty one.
 func (w *Writer) NString(s string) {
@@ -196,138 +148,4 @@ func (w *Writer) StatusData(name, list string) {
 // CopyUIDCode is the response code COPYUID (RFC 4315 §3).
 func CopyUIDCode(validity uint32, src, dst string) string {
 	return fmt.Sprintf("COPYUID %d %s %s", validity, src, dst)
-}
-
-// Envelope writes an ENVELOPE (RFC 9051 §7.5.2); nil as one of nothing.
-func (w *Writer) Envelope(e *mail.Envelope) {
-	if e == nil {
-		e = &mail.Envelope{}
-	}
-	w.Raw("(")
-	w.NString(e.Date)
-	w.Raw(" ")
-	w.NString(e.Subject)
-	for _, l := range [...][]mail.Mailbox{e.From, e.Sender, e.ReplyTo, e.To, e.Cc, e.Bcc} {
-		w.Raw(" ")
-		w.addresses(l)
-	}
-	w.Raw(" ")
-	w.NString(e.InReplyTo)
-	w.Raw(" ")
-	w.NString(e.MessageID)
-	w.Raw(")")
-}
-
-func (w *Writer) addresses(l []mail.Mailbox) {
-	if len(l) == 0 {
-		w.Raw("NIL")
-		return
-	}
-	w.Raw("(")
-	for i := range l {
-		a := &l[i]
-		w.Raw("(")
-		w.NString(a.Name)
-		w.Raw(" ")
-		w.NString(a.Route)
-		w.Raw(" ")
-		w.NString(a.Local)
-		w.Raw(" ")
-		w.NString(a.Host)
-		w.Raw(")")
-	}
-	w.Raw(")")
-}
-
-// BodyStructure writes BODYSTRUCTURE, or without extended BODY (RFC 9051
-// §7.5.2).
-func (w *Writer) BodyStructure(p *mail.Part, extended bool) {
-	w.Raw("(")
-	defer w.Raw(")")
-	if p.Type == "multipart" {
-		for _, c := range p.Children {
-			w.BodyStructure(c, extended)
-		}
-		w.Raw(" ")
-		w.String(p.Subtype)
-		if extended {
-			w.Raw(" ")
-			w.params(p.Params)
-			w.extension(p)
-		}
-		return
-	}
-	w.String(p.Type)
-	w.Raw(" ")
-	w.String(p.Subtype)
-	w.Raw(" ")
-	w.params(p.Params)
-	w.Raw(" ")
-	w.NString(p.ID)
-	w.Raw(" ")
-	w.NString(p.Description)
-	w.Raw(" ")
-	w.String(p.Encoding)
-	w.Raw(" ")
-	w.Num(p.End - p.BodyStart)
-	switch {
-	case p.Envelope != nil && len(p.Children) > 0:
-		w.Raw(" ")
-		w.Envelope(p.Envelope)
-		w.Raw(" ")
-		w.BodyStructure(p.Children[0], extended)
-		w.Raw(" ")
-		w.Num(p.Lines)
-	case p.Type == "text":
-		w.Raw(" ")
-		w.Num(p.Lines)
-	}
-	if extended {
-		w.Raw(" ")
-		w.NString(p.MD5)
-		w.extension(p)
-	}
-}
-
-// extension writes disposition, language and location.
-func (w *Writer) extension(p *mail.Part) {
-	if p.Disposition == "" {
-		w.Raw(" NIL")
-	} else {
-		w.Raw(" (")
-		w.String(p.Disposition)
-		w.Raw(" ")
-		w.params(p.DispParams)
-		w.Raw(")")
-	}
-	if len(p.Language) == 0 {
-		w.Raw(" NIL ")
-	} else {
-		w.Raw(" (")
-		for i, l := range p.Language {
-			if i > 0 {
-				w.Raw(" ")
-			}
-			w.String(l)
-		}
-		w.Raw(") ")
-	}
-	w.NString(p.Location)
-}
-
-func (w *Writer) params(l []mail.Param) {
-	if len(l) == 0 {
-		w.Raw("NIL")
-		return
-	}
-	w.Raw("(")
-	for i, p := range l {
-		if i > 0 {
-			w.Raw(" ")
-		}
-		w.String(p.Name)
-		w.Raw(" ")
-		w.String(p.Value)
-	}
-	w.Raw(")")
 }
