@@ -5,18 +5,29 @@ import (
 	"errors"
 )
 
-// codecVersion begins every packed Message.
-const codecVersion = 1
+// codecVersion begins every packed Message; codecPlain is the version before,
+// which lacks the lengths of the first two sections.
+const (
+	codecPlain   = 1
+	codecVersion = 2
+)
 
 // ErrBadRow is what DecodeMessage gives for bytes AppendMessage did not write.
 var ErrBadRow = errors.New("packed message is damaged")
 
-// AppendMessage packs m for a store: a version byte, then varints and
+// AppendMessage packs m for a store: a version byte and the lengths of envelope
+// and structure, so that either can be passed over, then varints and
 // length-prefixed strings in the order of the fields.
 func AppendMessage(b []byte, m *Message) []byte {
+	var sections packer
+	sections.envelope(m.Envelope)
+	envelope := len(sections.b)
+	sections.part(m.Root, 0)
+
 	w := packer{append(b, codecVersion)}
-	w.envelope(m.Envelope)
-	w.part(m.Root, 0)
+	w.len(envelope)
+	w.len(len(sections.b) - envelope)
+	w.b = append(w.b, sections.b...)
 	w.int(m.SentDate)
 	w.int(int64(m.SentZone))
 	w.strs(m.References)

@@ -1,5 +1,7 @@
 package mail
 
+import "strings"
+
 // Sections says which parts of a packed Message are wanted. Zero means all.
 type Sections uint8
 
@@ -36,20 +38,26 @@ func (d *Decoder) Decode(b string, want Sections) (*Message, error) {
 		want = withAll
 	}
 	d.reset()
-	if len(b) == 0 || b[0] != codecVersion {
+	r, ok := unpack(b)
+	if !ok {
 		return nil, ErrBadRow
 	}
-	r, m := unpacker{s: b[1:], d: d}, &d.message
+	r.d = d
+	m := &d.message
 	if want&WithEnvelope != 0 {
+		from := len(r.s)
 		m.Envelope = r.envelope()
+		r.took(from, r.envelopeLen)
 	} else {
-		r.skipEnvelope()
+		r.passEnvelope()
 	}
 	switch {
 	case want&WithStructure != 0:
+		from := len(r.s)
 		m.Root = r.root()
+		r.took(from, r.rootLen)
 	case want&WithFields != 0:
-		r.skipPart(0)
+		r.passRoot()
 	}
 	if want&WithFields != 0 {
 		m.SentDate, m.SentZone = r.int(), int(r.int())
@@ -103,9 +111,55 @@ type unpacker struct {
 	bad   bool
 	parts int
 	d     *Decoder
+
+	envelopeLen, rootLen int // of the sections, -1 when not told
+}
+
+// unpack begins to read a packed message. The envelope comes next.
+func unpack(b string) (r unpacker, ok bool) {
+	r.envelopeLen, r.rootLen = -1, -1
+	switch {
+	case b == "":
+		return r, false
+	case b[0] == codecPlain:
+		r.s = b[1:]
+		return r, true
+	case b[0] == codecVersion:
+		r.s = b[1:]
+		r.envelopeLen, r.rootLen = r.len(), r.len()
+		return r, !r.bad && r.envelopeLen+r.rootLen <= len(r.s)
+	}
+	return r, false
 }
 
 func (r *unpacker) fail() { r.s, r.bad = "", true }
+
+// took checks that a section had the length told; from is what there was to
+// read before.
+func (r *unpacker) took(from, told int) {
+	if told >= 0 && from-len(r.s) != told {
+		r.fail()
+	}
+}
+
+// passEnvelope and passRoot pass over a section.
+func (r *unpacker) passEnvelope() {
+	if r.envelopeLen >= 0 {
+		r.s = r.s[r.envelopeLen:]
+		return
+	}
+	r.skipEnvelope()
+}
+
+func (r *unpacker) passRoot() {
+	switch {
+	case r.bad:
+	case r.rootLen >= 0:
+		r.s = r.s[r.rootLen:]
+	default:
+		r.skipPart(0)
+	}
+}
 
 func (r *unpacker) uint() uint64 {
 	if r.s != "" && r.s[0] < 0x80 {
@@ -144,7 +198,14 @@ func (r *unpacker) int() int64 {
 }
 
 // len reads a count of bytes.
-func (r *unpacker) len() int { return r.count(1) }
+func (r *unpacker) len() int {
+	v := r.uint()
+	if v > uint64(len(r.s)) {
+		r.fail()
+		return 0
+	}
+	return int(v)
+}
 
 // count reads a number of things that take at least size bytes each.
 func (r *unpacker) count(size int) int {
@@ -157,6 +218,15 @@ func (r *unpacker) count(size int) int {
 }
 
 func (r *unpacker) str() string {
+	if s := r.s; s != "" && int(s[0]) < min(len(s), 0x80) { // one byte of length
+		n := 1 + int(s[0])
+		r.s = s[n:]
+		return s[1:n]
+	}
+	return r.longStr()
+}
+
+func (r *unpacker) longStr() string {
 	n := r.len()
 	s := r.s[:n]
 	r.s = r.s[n:]
@@ -209,13 +279,27 @@ func (r *unpacker) mailboxes() []Mailbox {
 	return l
 }
 
+// mailboxesLike is mailboxes for a list that often is the same as another one,
+// whose bytes are given; then it shares the memory too.
+func (r *unpacker) mailboxesLike(packed string, list []Mailbox) []Mailbox {
+	if packed == "" || !strings.HasPrefix(r.s, packed) {
+		return r.mailboxes()
+	}
+	r.s = r.s[len(packed):]
+	return list
+}
+
 func (r *unpacker) envelope() *Envelope {
 	if !r.bool() {
 		return nil
 	}
 	e := &r.d.envelopes.take(1)[0]
 	e.Date, e.Subject, e.InReplyTo, e.MessageID = r.str(), r.str(), r.str(), r.str()
-	e.From, e.Sender, e.ReplyTo = r.mailboxes(), r.mailboxes(), r.mailboxes()
+	from := r.s
+	e.From = r.mailboxes()
+	from = from[:len(from)-len(r.s)]
+	e.Sender = r.mailboxesLike(from, e.From)
+	e.ReplyTo = r.mailboxesLike(from, e.From)
 	e.To, e.Cc, e.Bcc = r.mailboxes(), r.mailboxes(), r.mailboxes()
 	return e
 }
@@ -253,7 +337,7 @@ func (r *unpacker) part(p *Part, from int64, depth int) *Part {
 
 func (r *unpacker) skipStrings(n int) {
 	for range n {
-		r.s = r.s[r.len():]
+		r.str()
 	}
 }
 

@@ -87,7 +87,10 @@ func fieldName(f []byte) ([]byte, bool) {
 	if i <= 0 {
 		return nil, false
 	}
-	name := bytes.TrimRight(f[:i], " \t")
+	for i > 0 && (f[i-1] == ' ' || f[i-1] == '\t') {
+		i--
+	}
+	name := f[:i]
 	if len(name) == 0 {
 		return nil, false
 	}

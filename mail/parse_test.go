@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -74,6 +75,13 @@ func checkCodec(t testing.TB, m *Message) {
 	}
 	if d := cmp.Diff(m, back, cmpopts.EquateEmpty()); d != "" {
 		t.Fatalf("packed and read again (-want +got):\n%s", d)
+	}
+	if old, err := DecodeMessage(appendPlain(nil, m)); err != nil || !cmp.Equal(back, old) {
+		t.Fatalf("as older versions packed it: %v (-want +got):\n%s", err, cmp.Diff(back, old))
+	}
+	fields, err := DecodeSortFields(b)
+	if old, oldErr := DecodeSortFields(appendPlain(nil, m)); err != nil || oldErr != nil || !cmp.Equal(fields, old) {
+		t.Fatalf("sort fields: %v, of an older version: %v (-want +got):\n%s", err, oldErr, cmp.Diff(fields, old))
 	}
 	var d Decoder
 	for want := range withAll + 1 {
@@ -187,10 +195,49 @@ func FuzzParseMessage(f *testing.F) {
 	})
 }
 
+// appendPlain packs a message as version 1 of the codec did.
+func appendPlain(b []byte, m *Message) []byte {
+	w := packer{append(b, codecPlain)}
+	w.envelope(m.Envelope)
+	w.part(m.Root, 0)
+	w.int(m.SentDate)
+	w.int(int64(m.SentZone))
+	w.strs(m.References)
+	w.str(string(m.Fields))
+	w.bool(m.FieldsComplete)
+	return w.b
+}
+
+// Lengths of sections that are not those of what stands there are damage.
+func TestLengthsOfSectionsAreChecked(t *testing.T) {
+	t.Parallel()
+	m, _ := ParseMessage(strings.NewReader("From: a@b\r\n\r\nx"), 18) // can't fail: no I/O
+	good := AppendMessage(nil, m)
+	if _, err := DecodeMessage(good); err != nil {
+		t.Fatal(err)
+	}
+	for at := 1; at <= 2; at++ {
+		for n := range 128 {
+			b := bytes.Clone(good)
+			if b[at] = byte(n); byte(n) == good[at] {
+				continue
+			}
+			if _, err := DecodeMessage(b); err == nil {
+				t.Errorf("length %d at %d instead of %d is believed", n, at, good[at])
+			}
+			if _, err := new(Decoder).Decode(string(b), WithEnvelope); at == 1 && err == nil {
+				t.Errorf("envelope alone: length %d instead of %d is believed", n, good[at])
+			}
+		}
+	}
+}
+
 func FuzzDecodeMessage(f *testing.F) {
 	m, _ := ParseMessage(strings.NewReader(mixed), int64(len(mixed))) // can't fail: no I/O
 	f.Add(AppendMessage(nil, m))
+	f.Add(appendPlain(nil, m))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _ = DecodeSortFields(b)
 		for want := range withAll + 1 {
 			_, _ = new(Decoder).Decode(string(b), want) // must not panic
 		}

@@ -1,14 +1,28 @@
 package mail
 
-// FieldNames is a set of names of header fields, which are ASCII (RFC 5322 §2.2),
-// in lower case.
-type FieldNames map[string]bool
+// FieldNames is a set of names of header fields, which are ASCII (RFC 5322 §2.2).
+type FieldNames struct {
+	few     []string        // in lower case, when there are few
+	many    map[string]bool // the same, otherwise
+	lengths uint64          // bit n tells that some name has the length n, modulo 64
+}
+
+// fewNames is how many names are gone through one by one.
+const fewNames = 24
 
 // NewFieldNames makes a set of names in whatever case.
 func NewFieldNames(list []string) FieldNames {
-	n := make(FieldNames, len(list))
+	var n FieldNames
 	for _, name := range list {
-		n[string(appendLower(nil, name))] = true
+		n.few = append(n.few, string(appendLower(nil, name)))
+		n.lengths |= 1 << (len(name) & 63)
+	}
+	if len(n.few) > fewNames {
+		n.many = make(map[string]bool, len(n.few))
+		for _, name := range n.few {
+			n.many[name] = true
+		}
+		n.few = nil
 	}
 	return n
 }
@@ -24,9 +38,18 @@ func appendLower[T string | []byte](b []byte, name T) []byte {
 	return b
 }
 
-func (n FieldNames) has(name []byte) bool {
+func (n *FieldNames) has(name []byte) bool {
+	if n.lengths>>(len(name)&63)&1 == 0 {
+		return false
+	}
 	var room [64]byte // most names need no memory of their own
-	return n[string(appendLower(room[:0], name))]
+	low := appendLower(room[:0], name)
+	for _, f := range n.few {
+		if f == string(low) {
+			return true
+		}
+	}
+	return n.many[string(low)]
 }
 
 // Pick appends to dst those fields of a raw header, as they stand, that are in

@@ -22,10 +22,11 @@ type SortFields struct {
 // over the rest without making anything of it. It is safe on any bytes; what it
 // can't read gives ErrBadRow.
 func DecodeSortFields(b []byte) (f SortFields, err error) {
-	if len(b) == 0 || b[0] != codecVersion {
+	r, ok := unpack(string(b))
+	if !ok {
 		return f, ErrBadRow
 	}
-	r := unpacker{s: string(b[1:])}
+	from := len(r.s)
 	own := func() string { return strings.Clone(r.str()) } // the fields are kept, the rest is not
 	if r.bool() {
 		f.Date, f.Subject, f.InReplyTo, f.MessageID = own(), own(), own(), own()
@@ -35,7 +36,8 @@ func DecodeSortFields(b []byte) (f SortFields, err error) {
 		f.To, f.Cc = r.first(), r.first()
 		r.skipMailboxes() // Bcc
 	}
-	r.skipPart(0)
+	r.took(from, r.envelopeLen)
+	r.passRoot()
 	f.SentDate = r.int()
 	r.int()
 	if n := r.len(); n > 0 {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"unsafe"
 
 	"github.com/klauspost/compress/s2"
 	bolt "go.etcd.io/bbolt"
@@ -189,7 +190,9 @@ func (r *reading) keywords(x index, ids []uint32) ([]string, error) {
 func (r *reading) yield(yield func(Row, error) bool) bool {
 	text := ""
 	if r.o.Brief {
-		text = string(r.packed) // the descriptions of all rows share it
+		// The descriptions of all rows are parts of it. The bytes change when the
+		// next slice is read: no sooner than the last row is good for.
+		text = unsafe.String(unsafe.SliceData(r.packed), len(r.packed))
 	}
 	at := 0
 	for i, row := range r.rows {

@@ -23,9 +23,16 @@ func appendEnvelope(b []byte, e *mail.Envelope, utf8 bool) []byte {
 	b = appendNString(b, e.Date, utf8)
 	b = append(b, ' ')
 	b = appendNString(b, e.Subject, utf8)
+	from := len(b)
 	b = appendAddresses(b, e.From, utf8)
-	b = appendAddresses(b, e.Sender, utf8)
-	b = appendAddresses(b, e.ReplyTo, utf8)
+	after := len(b)
+	for _, l := range [...][]mail.Mailbox{e.Sender, e.ReplyTo} {
+		if len(l) > 0 && len(l) == len(e.From) && &l[0] == &e.From[0] {
+			b = append(b, b[from:after]...)
+		} else {
+			b = appendAddresses(b, l, utf8)
+		}
+	}
 	b = appendAddresses(b, e.To, utf8)
 	b = appendAddresses(b, e.Cc, utf8)
 	b = appendAddresses(b, e.Bcc, utf8)

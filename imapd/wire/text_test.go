@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"mailstead/mail"
 )
@@ -54,5 +55,18 @@ func TestPiecesLongerThanTheBuffer(t *testing.T) {
 	}
 	if out.String() != want.String() {
 		t.Fatalf("got %d bytes, want %d, or others", out.Len(), want.Len())
+	}
+}
+
+// Dates are written as package time writes them.
+func TestDatesAreWrittenAsTimeDoes(t *testing.T) {
+	t.Parallel()
+	for _, zone := range []int{0, 60, -60, 5*3600 + 1800, -12 * 3600, 14 * 3600, 99*3600 + 59*60, -99*3600 - 59*60, 100 * 3600, 61} {
+		for at := int64(-63e9); at < 260e9; at += 86_399*1237 + 7 {
+			d := time.Unix(at, 0).In(time.FixedZone("", zone))
+			if got, want := string(appendDateTime(nil, d)), d.Format(dateTime); got != want {
+				t.Fatalf("got %s, want %s", got, want)
+			}
+		}
 	}
 }
