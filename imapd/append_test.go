@@ -65,3 +65,21 @@ func TestAppendConvertsBigPart(t *testing.T) {
 	c.expect(")")
 	c.expect("f OK")
 }
+
+// TestCatenatePicksFields takes header fields of a message, which are in memory
+// and not read from a file, and a part of them.
+func TestCatenatePicksFields(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	s.fill("INBOX", 1)
+	c := s.login()
+	const fields = "/INBOX/;UID=1/;SECTION=HEADER.FIELDS%20(Subject)"
+	c.answers(`APPEND INBOX CATENATE (URL "`+fields+`" TEXT {4+}`+"\r\ntext)", "OK")
+	c.answers(`APPEND INBOX CATENATE (URL "`+fields+`/;PARTIAL=9.7")`, "OK")
+	c.answers(`APPEND INBOX CATENATE (URL "`+fields+`/;PARTIAL=500" TEXT {1+}`+"\r\nx)", "OK")
+	c.ok("SELECT INBOX")
+	c.says("UID FETCH 2:4 BODY.PEEK[]",
+		"* 2 FETCH (BODY[] {26}", "Subject: message 1", "", "text UID 2)",
+		"* 3 FETCH (BODY[] {7}", "message UID 3)",
+		"* 4 FETCH (BODY[] {1}", "x UID 4)")
+}

@@ -61,6 +61,10 @@ func (in *receiving) fromURL(url string) error {
 			return err
 		}
 		in.binary = true // octets are copied unchanged
+		if p.data != nil {
+			_, err = in.Write(p.data)
+			return err
+		}
 		_, err = io.CopyN(in, p.reader, p.size)
 		return err
 	}
