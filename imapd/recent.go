@@ -1,6 +1,7 @@
 package imapd
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -8,12 +9,26 @@ import (
 )
 
 // recents remembers for each mailbox up to which message a session has been
-// the first to hear of it (RFC 3501 §2.3.2, \Recent). It is kept in memory: a
-// mailbox that was not looked at since the server started counts as seen up to
-// its first unseen message. Safe for concurrent use.
+// the first to hear of it (RFC 3501 §2.3.2, \Recent). It is kept in memory, and
+// outlives the server in a file. A mailbox that was not looked at before counts
+// as seen up to its first unseen message. Safe for concurrent use.
 type recents struct {
 	mu      sync.Mutex
 	claimed map[storage.Ref]storage.UID
+	before  map[storage.Ref]storage.UID // claimed before this start
+}
+
+// all gives what is claimed, now or before this start.
+func (r *recents) all() map[storage.Ref]storage.UID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := maps.Clone(r.claimed)
+	for ref, uid := range r.before {
+		if _, ok := all[ref]; !ok {
+			all[ref] = uid
+		}
+	}
+	return all
 }
 
 func newRecents() *recents {
@@ -46,6 +61,9 @@ func (r *recents) above(ref storage.Ref, next storage.UID, uids, unseen storage.
 		upTo = next - 1
 		if first := unseen.First(); first != 0 {
 			upTo = first - 1
+		}
+		if was := r.before[ref]; was < next { // else the mailbox is from before that
+			upTo = max(upTo, was)
 		}
 		r.claimed[ref] = upTo
 	}

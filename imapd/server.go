@@ -85,6 +85,9 @@ type Options struct {
 	MaxMessageSize int64
 	// MessageLimit is how many messages one command may work on (RFC 9738).
 	MessageLimit int
+	// RecentFile is where it is written down at Shutdown which messages clients
+	// have been told of (\Recent), and read from at the next start; empty: nowhere.
+	RecentFile string
 	// Hostname is for the greeting.
 	Hostname string
 	// Version is for ID.
@@ -136,11 +139,14 @@ type Server struct {
 
 // New makes a server. Serve it, and Shutdown when done.
 func New(o Options) *Server {
-	shared := newRecents()
-	if o.Peer != nil {
-		shared, o.Peer = o.Peer.recents, nil
+	shared, peer := newRecents(), o.Peer
+	if peer != nil {
+		shared, o.Peer = peer.recents, nil
 	}
 	s := &Server{o: o.withDefaults(), recents: shared, buffers: wire.NewPool()}
+	if peer == nil {
+		s.loadRecents()
+	}
 	s.netd = netd.New(netd.Options{
 		Proto:   "imap",
 		Logger:  s.o.Logger,
@@ -157,7 +163,11 @@ func (s *Server) Serve(ln net.Listener) error { return s.netd.Serve(ln) }
 
 // Shutdown stops accepting, says BYE to every client once its command is done,
 // and closes what is left when ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error { return s.netd.Shutdown(ctx) }
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.netd.Shutdown(ctx)
+	s.saveRecents()
+	return err
+}
 
 // handle serves one connection. A panic ends it and no other.
 func (s *Server) handle(ctx context.Context, nc net.Conn) {

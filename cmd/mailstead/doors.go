@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"path/filepath"
 	"time"
 
 	"mailstead/cmd/mailstead/internal/config"
@@ -62,7 +63,7 @@ func (u *suite) newDoors(c *config.Config) map[string]door {
 	pops := pop
 	pops.ImplicitTLS = true
 	imap := imapd.Options{Authenticator: imapLogin{login{u.accounts}}, Administration: administration{u.accounts}, Store: u.store, TLS: getTLS, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log, Spool: spools,
-		MaxMessageSize: int64(c.IMAP.MaxMessageSize), MessageLimit: c.IMAP.MessageLimit, Limits: limits(c.IMAP.Connections), IdleTimeout: time.Duration(c.IMAP.IdleTimeout), Version: version()}
+		MaxMessageSize: int64(c.IMAP.MaxMessageSize), MessageLimit: c.IMAP.MessageLimit, RecentFile: filepath.Join(c.DataDir, "recent"), Limits: limits(c.IMAP.Connections), IdleTimeout: time.Duration(c.IMAP.IdleTimeout), Version: version()}
 	imap.Peer = u.imap
 	u.imap = imapd.New(imap)
 	imaps := imap
