@@ -170,6 +170,9 @@ func (s *session) updateContexts() {
 			continue
 		}
 		if err := s.update(x, set); err != nil {
+			if s.ctx.Err() != nil {
+				return // the session ends
+			}
 			s.log.Error("search not brought up to date", logkey.Mailbox, v.name, logkey.Err, err)
 			v.touched.all, v.touched.some = true, true // at the next command again
 		}
@@ -184,7 +187,7 @@ func (s *session) update(x *searchContext, set storage.UIDSet) error {
 		return err
 	}
 	q.UIDs = append(slices.Clone(q.UIDs), set)
-	found, err := s.find(context.Background(), v, q, []storage.Order{storage.All}, nil)
+	found, err := s.find(s.ctx, v, q, []storage.Order{storage.All}, nil)
 	if err != nil {
 		return err
 	}
@@ -281,7 +284,7 @@ func (s *session) sorted(x *searchContext, uids []storage.UID) ([]storage.UID, e
 		own.UIDs = append(slices.Clone(own.UIDs), q.UIDs...)
 		q = own
 	}
-	list, err := s.find(context.Background(), s.view, q, []storage.Order{storage.All}, nil)
+	list, err := s.find(s.ctx, s.view, q, []storage.Order{storage.All}, nil)
 	if err == nil {
 		err = s.srv.o.Store.Sort(s.view.ref.Account, list, x.by)
 	}

@@ -132,7 +132,7 @@ func (s *session) sources(in []wire.MailboxFilter) (list []place, err error) {
 			}
 			continue
 		}
-		for name, need := range filtered(f, d) {
+		for name, need := range filtered(s.named(f), d) {
 			if err := add(name, need); err != nil {
 				return nil, err
 			}

@@ -83,6 +83,9 @@ func (s *session) notify(_ context.Context, c *wire.Command) (reply, error) {
 	if refusal.kind != "" {
 		return refusal, nil
 	}
+	for i := range n.groups {
+		n.groups[i].MailboxFilter = s.named(n.groups[i].MailboxFilter)
+	}
 	if err := s.nameShared(n); err != nil {
 		return reply{}, err
 	}
@@ -211,7 +214,7 @@ func (s *session) listen(ctx context.Context) error {
 	if err := s.w.Flush(); err != nil {
 		return err
 	}
-	s.autoFlush = false
+	s.autoFlush, s.tag = false, "" // no command is in progress
 	heard := make(chan error, 1)
 	go func() { heard <- s.r.Wait() }()
 	for {
@@ -302,7 +305,7 @@ func (s *session) fetchItems(items []wire.FetchItem, set storage.UIDSet) error {
 	if len(items) == 0 || len(set) == 0 {
 		return nil
 	}
-	f := &fetching{s: s, ctx: storage.WithOrigin(context.Background(), s.attention.origin), items: items, uid: true, needs: needsOf(items)}
+	f := &fetching{s: s, ctx: context.WithoutCancel(s.ctx), items: items, uid: true, needs: needsOf(items)}
 	f.prepare()
 	f.needs.seen = f.needs.seen && !s.view.readOnly && s.view.rights.Has(storage.RightSeen)
 	if f.needs.modseq {

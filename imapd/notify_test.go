@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"mailstead/storage"
 )
@@ -157,4 +158,56 @@ func TestNotifyByUID(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.expect("* VANISHED 1")
+}
+
+// TestFiltersTakeOtherSpellings names mailboxes in other characters and an address
+// in capitals: it is the same mailboxes that are meant.
+func TestFiltersTakeOtherSpellings(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	c, b := s.login(), s.dial()
+	b.ok(`LOGIN bob@example.test "` + password + `"`)
+	c.ok("CREATE Caf&AOk-")
+	c.ok("SETACL Caf&AOk- bob@example.test lr")
+	const decomposed, there = "Cafe&AwE-", "Shared/alice@example.test/Caf&AOk-"
+	add := "APPEND Caf&AOk- {1+}\r\nx"
+	c.ok("NOTIFY SET (MAILBOXES " + decomposed + " (MessageNew MessageExpunge))")
+	b.ok("NOTIFY SET (SUBTREE Shared/ALICE@example.test (MessageNew MessageExpunge))")
+	s.login().ok(add)
+	c.expect(`* STATUS "Caf&AOk-" (UIDNEXT 2 MESSAGES 1)`)
+	b.expect(`* STATUS "` + there + `" (UIDNEXT 2 MESSAGES 1)`)
+	b.ok("NOTIFY SET (MAILBOXES Shared/Alice@Example.test/" + decomposed + " (MessageNew MessageExpunge))")
+	s.login().ok(add)
+	c.expect(`* STATUS "Caf&AOk-" (UIDNEXT 3 MESSAGES 2)`)
+	b.expect(`* STATUS "` + there + `" (UIDNEXT 3 MESSAGES 2)`)
+	c.says("ESEARCH IN (SUBTREE "+decomposed+") RETURN (COUNT) ALL", `* ESEARCH (TAG "t5" MAILBOX "Caf&AOk-" UIDVALIDITY N) UID COUNT 2`)
+	b.says("ESEARCH IN (SUBTREE-ONE Shared/ALICE@example.test) RETURN (COUNT) ALL", `* ESEARCH (TAG "t4" MAILBOX "`+there+`" UIDVALIDITY N) UID COUNT 2`)
+}
+
+// TestNotifyNamesNoTagOfBefore: a search that is brought up to date while no
+// command is in progress tells that it goes on under no tag (RFC 9585 §4).
+func TestNotifyNamesNoTagOfBefore(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, func(o *Options) { o.ProgressEvery = 100 * time.Microsecond })
+	s.fill("INBOX", 600)
+	c, other := s.login(), s.login()
+	c.ok("SELECT INBOX")
+	c.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge FlagChange))")
+	c.ok(`UID SEARCH RETURN (UPDATE) BODY "message" UNFLAGGED`)
+	other.ok("SELECT INBOX")
+	told := 0
+	for round := 0; round < 20 && told == 0; round++ {
+		other.ok("STORE 1:* " + []string{"+", "-"}[round%2] + "FLAGS.SILENT (\\Flagged)")
+		for l := c.line(); !strings.HasPrefix(l, "* ESEARCH"); l = c.line() {
+			if !strings.Contains(l, "INPROGRESS") {
+				continue
+			}
+			if told++; !strings.HasPrefix(l, "* OK [INPROGRESS (NIL ") {
+				t.Fatalf("got %q", l)
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("nothing was told in 20 rounds")
+	}
 }

@@ -35,7 +35,7 @@ func (p *progress) counts() string {
 
 // quotedTag is the tag of the command as INPROGRESS names it (RFC 9585 §4).
 func (s *session) quotedTag() string {
-	if strings.Contains(s.tag, "]") {
+	if s.tag == "" || strings.Contains(s.tag, "]") {
 		return "NIL"
 	}
 	return `"` + s.tag + `"`
@@ -44,9 +44,13 @@ func (s *session) quotedTag() string {
 // patiently runs work that may take long and writes nothing, and gives its
 // error. Meanwhile the client is told that it goes on and how far it is, so that
 // neither it nor what lies between gives up (RFC 9585). The session waits, so
-// work may use all that is the session's. Its context tells p how far it is.
+// work may use all that is the session's. Its context tells p how far it is, and
+// ends when the client is found to have gone, unless ctx is one that never ends:
+// what nobody waits for is not searched on.
 func (s *session) patiently(ctx context.Context, p *progress, work func(context.Context) error) error {
-	ctx = storage.WithPlace(ctx, &p.place)
+	mayEnd := ctx.Done() != nil
+	ctx, cancel := context.WithCancel(storage.WithPlace(ctx, &p.place))
+	defer cancel()
 	type outcome struct {
 		err   error
 		fault any
@@ -80,7 +84,9 @@ func (s *session) patiently(ctx context.Context, p *progress, work func(context.
 				continue
 			}
 			s.w.Status("*", kindOK, "INPROGRESS ("+s.quotedTag()+" "+p.counts()+")", "Still at work")
-			lost = s.w.Flush()
+			if lost = s.w.Flush(); lost != nil && mayEnd {
+				cancel()
+			}
 		}
 	}
 }

@@ -3,12 +3,14 @@ package imapd
 import (
 	"context"
 	"errors"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"mailstead/imapd/wire"
 	"mailstead/storage"
 )
 
@@ -115,4 +117,34 @@ func TestPatientlyGivesErrorsAndPanics(t *testing.T) {
 		}
 	}()
 	_ = s.patiently(t.Context(), &progress{}, func(context.Context) error { panic("out of step") })
+}
+
+// TestWorkEndsWithItsClient: a search is not gone on with for a client that has
+// gone, a change is.
+func TestWorkEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	if err := far.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := &session{srv: &Server{o: Options{ProgressEvery: time.Millisecond}}, w: wire.NewPool().NewWriter(near)}
+	err := s.patiently(t.Context(), &progress{}, func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if _, ok := errors.AsType[fatal](err); !ok {
+		t.Errorf("got %v, want the end of the session", err)
+	}
+	goesOn := time.NewTimer(30 * time.Millisecond)
+	err = s.patiently(context.WithoutCancel(t.Context()), &progress{}, func(ctx context.Context) error {
+		select {
+		case <-goesOn.C:
+		case <-ctx.Done():
+			t.Error("a change was broken off")
+		}
+		return nil
+	})
+	if _, ok := errors.AsType[fatal](err); !ok {
+		t.Errorf("got %v, want the end of the session", err)
+	}
 }

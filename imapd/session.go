@@ -41,7 +41,9 @@ type session struct {
 	remote  netip.Addr
 	start   time.Time
 
-	// cancel ends the session's context for a reason.
+	// ctx is for what no command asks for; cancel ends it, and that of commands,
+	// for a reason.
+	ctx    context.Context
 	cancel context.CancelCauseFunc
 	// autoFlush: what is written goes out before the client is waited for.
 	autoFlush bool
@@ -112,7 +114,8 @@ func (s *session) serve(parent context.Context) {
 	defer stop()
 
 	s.w.Status("*", kindOK, "CAPABILITY "+s.capabilities(), s.srv.greeting())
-	err := s.loop(storage.WithOrigin(ctx, s.attention.origin))
+	s.ctx = storage.WithOrigin(ctx, s.attention.origin)
+	err := s.loop(s.ctx)
 	if serr := s.settle(); err == nil {
 		err = serr
 	}

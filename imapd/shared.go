@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mailstead/imapd/wire"
 	"mailstead/mail"
 	"mailstead/storage"
 )
@@ -115,6 +116,27 @@ func (s *session) nameOf(ref storage.Ref, name string) string {
 		return name
 	}
 	return sharedPrefix + s.srv.o.Authenticator.AddressOf(ref.Account) + "/" + name
+}
+
+// named is a filter with the names by which mailboxes are listed, as it compares
+// them: a client may write them in other characters that mean the same, and
+// addresses in any case of letters.
+func (s *session) named(f wire.MailboxFilter) wire.MailboxFilter {
+	f.Names = slices.Clone(f.Names)
+	for i, name := range f.Names {
+		owner, rest, ok := s.foreign(name)
+		if !ok {
+			// The address alone is the level above the mailboxes.
+			owner, ok = s.srv.o.Authenticator.AccountAt(strings.TrimPrefix(name, sharedPrefix))
+			ok = ok && owner != s.account && strings.HasPrefix(name, sharedPrefix)
+		}
+		if ok {
+			f.Names[i] = strings.TrimSuffix(s.nameOf(storage.Ref{Account: owner}, rest), "/")
+		} else if clean, err := storage.CleanName(name); err == nil {
+			f.Names[i] = clean
+		}
+	}
+	return f
 }
 
 // placeFor finds where a mailbox that is to be made goes. RFC 4314 §4: it needs
