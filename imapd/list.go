@@ -79,7 +79,9 @@ func (s *session) facts(l *chosen, o wire.ListReturn) (f facts, err error) {
 	if l.indirect || l.at.box.ID == 0 || !o.MyRights && o.Status == nil && o.Metadata == nil {
 		return f, nil
 	}
-	f.rights, err = s.srv.o.Store.RightsIn(l.at.Ref, s.account)
+	if f.rights = l.at.rights; l.at.Account == s.account { // others' were just looked up
+		f.rights, err = s.srv.o.Store.RightsIn(l.at.Ref, s.account)
+	}
 	if err == nil && o.Status != nil && f.rights.Has(storage.RightRead) {
 		f.status, err = s.statusText(l.at, o.Status)
 		f.opens = err == nil
