@@ -44,7 +44,7 @@ func (s *session) updating(tag string) bool {
 }
 
 // keepUpdated begins to keep a search up to date, or says that it will not.
-func (s *session) keepUpdated(c *wire.Command, a wire.SearchArgs, by []storage.SortCriterion, found []storage.Match, saved []storage.UID) {
+func (s *session) keepUpdated(c *wire.Command, a wire.SearchArgs, by []storage.SortCriterion, found, saved []storage.UID) {
 	held := len(found)
 	for _, x := range s.contexts {
 		held += len(x.list)
@@ -53,7 +53,7 @@ func (s *session) keepUpdated(c *wire.Command, a wire.SearchArgs, by []storage.S
 		s.w.Status("*", kindNo, `NOUPDATE "`+c.Tag+`"`, "Too many searches to keep up to date")
 		return
 	}
-	x := &searchContext{tag: c.Tag, uid: c.UID, key: a.Key, saved: saved, by: by, list: uidsOf(found), items: a.Update, checked: time.Now()}
+	x := &searchContext{tag: c.Tag, uid: c.UID, key: a.Key, saved: saved, by: by, list: slices.Clone(found), items: a.Update, checked: time.Now()}
 	x.depends(a.Key)
 	s.contexts = append(s.contexts, x)
 	s.view.watch(true)
@@ -187,13 +187,13 @@ func (s *session) update(x *searchContext, set storage.UIDSet) error {
 		return err
 	}
 	q.UIDs = append(slices.Clone(q.UIDs), set)
-	found, err := s.find(s.ctx, v, q, []storage.Order{storage.All}, nil)
+	found, err := s.hits(s.ctx, v, q, seeking{want: []storage.Order{storage.All}})
 	if err != nil {
 		return err
 	}
-	match := make(map[storage.UID]bool, len(found))
-	for _, m := range found {
-		match[m.UID] = true
+	match := make(map[storage.UID]bool, len(found.uids))
+	for _, u := range found.uids {
+		match[u] = true
 	}
 	x.checked = time.Now()
 	gone := x.remove(func(u storage.UID) bool { return set.Contains(u) && !match[u] })
@@ -284,11 +284,8 @@ func (s *session) sorted(x *searchContext, uids []storage.UID) ([]storage.UID, e
 		own.UIDs = append(slices.Clone(own.UIDs), q.UIDs...)
 		q = own
 	}
-	list, err := s.find(s.ctx, s.view, q, []storage.Order{storage.All}, nil)
-	if err == nil {
-		err = s.srv.o.Store.Sort(s.view.ref.Account, list, x.by)
-	}
-	return uidsOf(list), err
+	list, err := s.hits(s.ctx, s.view, q, seeking{want: []storage.Order{storage.All}, by: x.by})
+	return slices.Clone(list.uids), err
 }
 
 // writeUpdate tells of changes to a result.

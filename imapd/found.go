@@ -3,33 +3,51 @@ package imapd
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"mailstead/imapd/wire"
 	"mailstead/storage"
 )
 
+// hits is what a search has found.
+type hits struct {
+	uids []storage.UID // in order; may be shared, not to be changed
+	// relevancy is of each, 1 to 100; nil when nothing was to be like a text.
+	relevancy []uint8
+	highest   storage.ModSeq // as far as it was looked at
+}
+
+func hitsOf(list []storage.Match) (h hits) {
+	h.uids = make([]storage.UID, len(list))
+	for i := range list {
+		m := &list[i]
+		h.uids[i], h.highest = m.UID, max(h.highest, m.ModSeq)
+		if m.Relevancy != 0 && h.relevancy == nil {
+			h.relevancy = make([]uint8, len(list))
+		}
+		if h.relevancy != nil {
+			h.relevancy[i] = m.Relevancy
+		}
+	}
+	return h
+}
+
 // result is what a searching command has found.
 type result struct {
-	found  []storage.Match // in order
-	sorted bool            // by SORT
+	hits
+	sorted bool // by SORT
 	number func(storage.UID) uint32
-	// highest is the modseq that a search by MODSEQ gives with its result, else 0
-	// (RFC 7162 §3.1.5, §3.1.10).
-	highest storage.ModSeq
 	// source is where it was found, as ESEARCH tells it; nil for the selected
 	// mailbox.
 	source *storage.Mailbox
 }
 
-// highest is the modseq that goes with a result, 0 when it was not asked for.
-func highest(key wire.SearchKey, found []storage.Match) (m storage.ModSeq) {
+// told is the modseq that a search by MODSEQ gives with its result, else 0 (RFC
+// 7162 §3.1.5, §3.1.10).
+func (h hits) told(key wire.SearchKey) storage.ModSeq {
 	if asksModSeq(key) {
-		for i := range found {
-			m = max(m, found[i].ModSeq)
-		}
+		return h.highest
 	}
-	return m
+	return 0
 }
 
 // numbers gives how messages of the selected mailbox are named.
@@ -46,11 +64,12 @@ func (s *session) numbers(uid bool) func(storage.UID) uint32 {
 func (s *session) writeFound(c *wire.Command, a wire.SearchArgs, r result) {
 	if a.Return == nil && (r.sorted || !s.rev2) && r.source == nil {
 		s.w.Raw("* " + c.Name)
-		for _, m := range r.found {
-			s.w.Raw(" " + strconv.FormatUint(uint64(r.number(m.UID)), 10))
+		for _, u := range r.uids {
+			s.w.Raw(" ")
+			s.w.Num(int64(r.number(u)))
 		}
-		if r.highest != 0 {
-			fmt.Fprintf(raw{s.w}, " (MODSEQ %d)", r.highest)
+		if highest := r.told(a.Key); highest != 0 {
+			fmt.Fprintf(raw{s.w}, " (MODSEQ %d)", highest)
 		}
 		s.w.End()
 		return
@@ -63,8 +82,8 @@ func (s *session) writeFound(c *wire.Command, a wire.SearchArgs, r result) {
 	}
 	s.beginESearch(c.Tag, c.UID, r.source)
 	s.writeReturned(a, r)
-	if r.highest != 0 {
-		fmt.Fprintf(raw{s.w}, " MODSEQ %d", r.highest)
+	if highest := r.told(a.Key); highest != 0 {
+		fmt.Fprintf(raw{s.w}, " MODSEQ %d", highest)
 	}
 	s.w.End()
 }
@@ -88,42 +107,46 @@ func (s *session) beginESearch(tag string, uid bool, source *storage.Mailbox) {
 // writeReturned writes the data that RETURN asks for.
 func (s *session) writeReturned(a wire.SearchArgs, r result) {
 	asked := func(o string) bool { return slices.Contains(a.Return, o) }
-	n := len(r.found)
+	n := len(r.uids)
 	if asked("MIN") && n > 0 {
-		fmt.Fprintf(raw{s.w}, " MIN %d", r.number(r.found[0].UID))
+		fmt.Fprintf(raw{s.w}, " MIN %d", r.number(r.uids[0]))
 	}
 	if asked("MAX") && n > 0 {
-		fmt.Fprintf(raw{s.w}, " MAX %d", r.number(r.found[n-1].UID))
+		fmt.Fprintf(raw{s.w}, " MAX %d", r.number(r.uids[n-1]))
 	}
 	if asked("COUNT") {
 		fmt.Fprintf(raw{s.w}, " COUNT %d", n)
 	}
-	listed := r.found
+	listed, relevancy := r.uids, r.relevancy
 	if asked("ALL") && n > 0 {
 		s.w.Raw(" ALL ")
-		s.writeNumbers(uidsOf(listed), r.number)
+		s.writeNumbers(listed, r.number)
 	}
 	if a.Partial != nil {
 		from, to := a.Partial.Of(n)
 		listed = listed[from:to]
+		if relevancy != nil {
+			relevancy = relevancy[from:to]
+		}
 		fmt.Fprintf(raw{s.w}, " PARTIAL (%s ", a.Partial)
 		if len(listed) == 0 {
 			s.w.Raw("NIL")
 		} else {
-			s.writeNumbers(uidsOf(listed), r.number)
+			s.writeNumbers(listed, r.number)
 		}
 		s.w.Raw(")")
 	}
 	if asked("RELEVANCY") && len(listed) > 0 {
-		for i, m := range listed {
+		for i := range listed {
 			sep := " "
 			if i == 0 {
 				sep = " RELEVANCY ("
 			}
-			if m.Relevancy == 0 { // nothing that was to be like a text
-				m.Relevancy = 100
+			n := uint8(100)
+			if relevancy != nil {
+				n = relevancy[i]
 			}
-			fmt.Fprintf(raw{s.w}, "%s%d", sep, m.Relevancy)
+			fmt.Fprintf(raw{s.w}, "%s%d", sep, n)
 		}
 		s.w.Raw(")")
 	}
@@ -142,9 +165,10 @@ func (s *session) writeNumbers(list []storage.UID, number func(storage.UID) uint
 		if i > 0 {
 			s.w.Raw(",")
 		}
-		s.w.Raw(strconv.FormatUint(uint64(first), 10))
+		s.w.Num(int64(first))
 		if last > first {
-			s.w.Raw(":" + strconv.FormatUint(uint64(last), 10))
+			s.w.Raw(":")
+			s.w.Num(int64(last))
 		}
 		i = j
 	}

@@ -36,7 +36,7 @@ func (s *session) multiSearch(ctx context.Context, c *wire.Command) (reply, erro
 	if err != nil {
 		return reply{}, err
 	}
-	var own []storage.Match // of the selected mailbox
+	var own []storage.UID // of the selected mailbox
 	for _, p := range places {
 		found, err := s.searchPlace(ctx, c.Tag, a, p)
 		if errors.Is(err, storage.ErrNoMailbox) {
@@ -46,7 +46,7 @@ func (s *session) multiSearch(ctx context.Context, c *wire.Command) (reply, erro
 			return reply{}, err
 		}
 		if s.view != nil && p.Ref == s.view.ref {
-			own = found
+			own = found.uids
 		}
 	}
 	before := s.saved
@@ -61,25 +61,25 @@ func (s *session) multiSearch(ctx context.Context, c *wire.Command) (reply, erro
 
 // beginUpdate keeps a search of the selected mailbox up to date. other: that
 // mailbox is not among those that were searched, so that nothing was found yet.
-func (s *session) beginUpdate(ctx context.Context, tag string, a wire.SearchArgs, own []storage.Match, saved []storage.UID, other bool) {
+func (s *session) beginUpdate(ctx context.Context, tag string, a wire.SearchArgs, own, saved []storage.UID, other bool) {
 	if other {
 		found, err := s.found(ctx, a, nil)
 		if err != nil {
 			s.w.Status("*", kindNo, `NOUPDATE "`+tag+`"`, "The selected mailbox can't be searched now")
 			return
 		}
-		own = found
+		own = found.uids
 	}
 	s.keepUpdated(&wire.Command{Tag: tag, UID: true}, a, nil, own, saved)
 }
 
 // searchPlace searches one mailbox and tells what was found.
-func (s *session) searchPlace(ctx context.Context, tag string, a wire.MultiSearchArgs, p place) ([]storage.Match, error) {
+func (s *session) searchPlace(ctx context.Context, tag string, a wire.MultiSearchArgs, p place) (h hits, err error) {
 	v := s.view
 	if v == nil || v.ref != p.Ref {
 		snap, err := s.srv.o.Store.Snapshot(p.Ref)
 		if err != nil {
-			return nil, err
+			return h, err
 		}
 		v = newView(p.Ref, snap, true)
 		defer v.close()
@@ -87,13 +87,13 @@ func (s *session) searchPlace(ctx context.Context, tag string, a wire.MultiSearc
 	}
 	q, err := v.query(a.Key, s.saved)
 	if err != nil {
-		return nil, err
+		return h, err
 	}
-	found, err := s.find(ctx, v, q, orders(a.Return), nil)
-	if err == nil && len(found) > 0 {
-		s.writeFound(&wire.Command{Tag: tag, Name: "ESEARCH", UID: true}, a.SearchArgs, result{found: found, number: s.numbers(true), source: &p.box, highest: highest(a.Key, found)})
+	h, err = s.hits(ctx, v, q, seeking{want: orders(a.Return), modseq: asksModSeq(a.Key)})
+	if err == nil && len(h.uids) > 0 {
+		s.writeFound(&wire.Command{Tag: tag, Name: "ESEARCH", UID: true}, a.SearchArgs, result{hits: h, number: s.numbers(true), source: &p.box})
 	}
-	return found, err
+	return h, err
 }
 
 // sources gives the mailboxes that filters name (RFC 5465 §6), each once. What

@@ -22,7 +22,7 @@ func (s *session) searching(ctx context.Context, c *wire.Command, a wire.SearchA
 		return bad("Tag is in use by another search with UPDATE"), nil // RFC 5267 §4.3
 	}
 	save := slices.Contains(a.Return, "SAVE")
-	var found []storage.Match
+	var found hits
 	var low storage.UID
 	query, err := s.queryOf(a)
 	if err == nil {
@@ -39,14 +39,14 @@ func (s *session) searching(ctx context.Context, c *wire.Command, a wire.SearchA
 	}
 	before := s.saved
 	if save {
-		s.saved = toSave(a, found)
+		s.saved = toSave(a, found.uids)
 	}
-	s.writeFound(c, a, result{found: found, sorted: by != nil, number: s.numbers(c.UID), highest: highest(a.Key, found)})
+	s.writeFound(c, a, result{hits: found, sorted: by != nil, number: s.numbers(c.UID)})
 	switch {
 	case update && low != 0: // what has become of the rest would not be told
 		s.w.Status("*", kindNo, `NOUPDATE "`+c.Tag+`"`, "The search does not look through all messages")
 	case update:
-		s.keepUpdated(c, a, by, found, before)
+		s.keepUpdated(c, a, by, found.uids, before)
 	}
 	if !c.UID && len(v.expunged) > 0 {
 		return s.limited(okCode("EXPUNGEISSUED", c.Name+" completed"), low), nil
@@ -55,10 +55,10 @@ func (s *session) searching(ctx context.Context, c *wire.Command, a wire.SearchA
 }
 
 // found gives what a search of the selected mailbox finds, in order.
-func (s *session) found(ctx context.Context, a wire.SearchArgs, by []storage.SortCriterion) ([]storage.Match, error) {
+func (s *session) found(ctx context.Context, a wire.SearchArgs, by []storage.SortCriterion) (hits, error) {
 	query, err := s.queryOf(a)
 	if err != nil {
-		return nil, err
+		return hits{}, err
 	}
 	return s.matching(ctx, query, a, by)
 }
@@ -72,14 +72,67 @@ func (s *session) queryOf(a wire.SearchArgs) (storage.Query, error) {
 }
 
 // matching gives what a query finds of the selected mailbox, in order.
-func (s *session) matching(ctx context.Context, query storage.Query, a wire.SearchArgs, by []storage.SortCriterion) ([]storage.Match, error) {
+func (s *session) matching(ctx context.Context, query storage.Query, a wire.SearchArgs, by []storage.SortCriterion) (hits, error) {
 	want := []storage.Order{storage.All}
 	if by == nil {
 		want = orders(a.Return)
 	}
-	return s.find(ctx, s.view, query, want, func(found []storage.Match) error {
-		return s.srv.o.Store.Sort(s.view.ref.Account, found, by)
-	})
+	return s.hits(ctx, s.view, query, seeking{want: want, by: by, modseq: asksModSeq(a.Key)})
+}
+
+// seeking says what is wanted of a search.
+type seeking struct {
+	want   []storage.Order
+	by     []storage.SortCriterion // nil for the order of the mailbox
+	modseq bool                    // the modseqs of what it finds
+}
+
+// hits gives what a search finds, in order. What needs no look at the messages
+// does without.
+func (s *session) hits(ctx context.Context, v *view, q storage.Query, o seeking) (h hits, err error) {
+	list, known, err := s.knownOf(v, q)
+	if err != nil {
+		return h, err
+	}
+	if !known || o.modseq {
+		found, err := s.find(ctx, v, q, o.want, func(found []storage.Match) error {
+			return s.srv.o.Store.Sort(v.ref, found, o.by)
+		})
+		return hitsOf(found), err
+	}
+	switch {
+	case list.Len() == 0:
+	case o.by != nil:
+		err = s.patiently(ctx, &progress{there: list}, func(ctx context.Context) (err error) {
+			h.uids, err = s.srv.o.Store.Arrange(ctx, v.ref, list, o.by)
+			return err
+		})
+	case slices.Equal(o.want, []storage.Order{storage.All}):
+		h.uids = list.List()
+	default: // the ends of it
+		for _, end := range o.want {
+			uid := list.First()
+			if end == storage.Last {
+				uid = list.Last()
+			}
+			h.uids = append(h.uids, uid)
+		}
+		h.uids = slices.Compact(h.uids)
+	}
+	return h, err
+}
+
+// knownOf gives what a search finds of those messages that a view has, as far as
+// the store knows without a look at them.
+func (s *session) knownOf(v *view, q storage.Query) (list storage.UIDList, ok bool, err error) {
+	if v.size() == 0 {
+		return list, true, nil
+	}
+	list, ok, err = s.srv.o.Store.Known(v.ref, &q)
+	if err != nil || !ok || list.Equal(v.uids) {
+		return list, ok, err
+	}
+	return list.Within(v.uids.Set()), true, nil
 }
 
 // orders tells which searches give what is asked for: MIN or MAX alone stop at
@@ -148,13 +201,13 @@ func (s *session) find(ctx context.Context, v *view, q storage.Query, orders []s
 // toSave gives what "$" is after a search. RFC 5182 §2.4: MIN and MAX save what
 // they return, unless ALL or COUNT ask for more; RFC 9394 §3.2 has PARTIAL do
 // the same.
-func toSave(a wire.SearchArgs, found []storage.Match) []storage.UID {
+func toSave(a wire.SearchArgs, found []storage.UID) []storage.UID {
 	least, greatest, _ := wants(a.Return)
 	all := slices.Contains(a.Return, "ALL") || slices.Contains(a.Return, "COUNT") || !least && !greatest && a.Partial == nil
 	if len(found) == 0 || all {
-		return uidsOf(found)
+		return slices.Clone(found)
 	}
-	var some []storage.Match
+	var some []storage.UID
 	if a.Partial != nil {
 		from, to := a.Partial.Of(len(found))
 		some = append(some, found[from:to]...)
@@ -165,15 +218,6 @@ func toSave(a wire.SearchArgs, found []storage.Match) []storage.UID {
 	if greatest {
 		some = append(some, found[len(found)-1])
 	}
-	list := uidsOf(some)
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-func uidsOf(list []storage.Match) []storage.UID {
-	uids := make([]storage.UID, len(list))
-	for i := range list {
-		uids[i] = list[i].UID
-	}
-	return uids
+	slices.Sort(some)
+	return slices.Compact(some)
 }

@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"context"
-	"strconv"
 
 	"mailstead/imapd/wire"
 	"mailstead/storage"
@@ -58,13 +57,23 @@ func (s *session) thread(ctx context.Context, c *wire.Command) (reply, error) {
 
 // threads gives what a query finds, in threads.
 func (s *session) threads(ctx context.Context, q storage.Query, by storage.ThreadAlgorithm) (t *storage.Threads, err error) {
+	v := s.view
+	list, known, err := s.knownOf(v, q)
+	switch {
+	case err != nil:
+		return nil, err
+	case known:
+		err = s.patiently(ctx, &progress{there: list}, func(ctx context.Context) (err error) {
+			t, err = s.srv.o.Store.Thread(ctx, v.ref, list, by)
+			return err
+		})
+		return t, err
+	}
 	thread := func(found []storage.Match) (err error) {
-		t, err = s.srv.o.Store.Thread(s.view.ref.Account, found, by)
+		t, err = s.srv.o.Store.ThreadFound(v.ref, found, by)
 		return err
 	}
-	if _, err = s.find(ctx, s.view, q, []storage.Order{storage.All}, thread); t == nil && err == nil {
-		return &storage.Threads{Root: -1}, nil // of an empty mailbox
-	}
+	_, err = s.find(ctx, v, q, []storage.Order{storage.All}, thread)
 	return t, err
 }
 
@@ -75,7 +84,8 @@ func (s *session) writeThreads(t *storage.Threads, n int32, number func(storage.
 		s.w.Raw("(")
 		for at, sep := n, ""; at >= 0; at = t.Child(at) {
 			if uid := t.UID(at); uid != 0 {
-				s.w.Raw(sep + strconv.FormatUint(uint64(number(uid)), 10))
+				s.w.Raw(sep)
+				s.w.Num(int64(number(uid)))
 				sep = " "
 			}
 			if kid := t.Child(at); kid >= 0 && t.Next(kid) >= 0 {

@@ -22,7 +22,7 @@ func (p *Place) come(u UID) {
 
 type placeKey struct{}
 
-// WithPlace gives a context with which Search, SetFlags, Transfer and Expunge
+// WithPlace gives a context with which Search, Arrange, Thread, SetFlags, Transfer and Expunge
 // note in p how far they are.
 func WithPlace(ctx context.Context, p *Place) context.Context {
 	return context.WithValue(ctx, placeKey{}, p)

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-
-	"mailstead/mail"
 )
 
 // Match is a message that a search has found, with what ordering takes from its
@@ -59,15 +57,32 @@ type sorting struct {
 // Sort orders messages, which come by ascending UID: by one criterion after the
 // other, and what is equal in all of them by UID (RFC 5256 §3). Text is compared
 // by i;unicode-casemap.
-func (s *Store) Sort(id mail.AccountID, list []Match, by []SortCriterion) error {
+func (s *Store) Sort(ref Ref, list []Match, by []SortCriterion) error {
+	relevancy := slices.ContainsFunc(list, func(m Match) bool { return m.Relevancy != 0 })
+	by, _ = program(by, relevancy)
 	if len(by) == 0 || len(list) < 2 {
 		return nil
 	}
-	var keys []*sortKey
-	if slices.ContainsFunc(by, func(c SortCriterion) bool { return c.Field.fromKey() }) {
-		var err error
-		if keys, err = s.sortKeysOf(id, list); err != nil {
+	if !slices.ContainsFunc(by, func(c SortCriterion) bool { return c.Field == ByRelevancy }) {
+		if done, err := s.sortByOrder(ref, list, by); done || err != nil {
 			return err
+		}
+	}
+	_, err := s.sortThem(ref, list, by)
+	return err
+}
+
+// sortThem is Sort by the keys of the messages. It is sound when they could be
+// read of all.
+func (s *Store) sortThem(ref Ref, list []Match, by []SortCriterion) (sound bool, err error) {
+	if len(by) == 0 || len(list) == 0 {
+		return true, nil
+	}
+	var keys []*sortKey
+	sound = true
+	if slices.ContainsFunc(by, func(c SortCriterion) bool { return c.Field.fromKey() }) {
+		if keys, sound, err = s.sortKeysOf(ref.Account, list); err != nil {
+			return false, err
 		}
 	}
 	items := make([]sorting, len(list))
@@ -102,7 +117,7 @@ func (s *Store) Sort(id mail.AccountID, list []Match, by []SortCriterion) error 
 		out[i] = list[it.at]
 	}
 	copy(list, out)
-	return nil
+	return sound, nil
 }
 
 // fromKey tells whether the row does not tell it.

@@ -88,9 +88,9 @@ func BenchmarkSort(b *testing.B) {
 	})
 	run("search", func([]storage.Match) error { return nil })
 	for name, f := range map[string][]storage.SortCriterion{"date": by(storage.ByDate), "subject": by(storage.BySubject, storage.ByDate), "from": by(storage.ByDisplayFrom, storage.ByArrival)} {
-		run(name, func(l []storage.Match) error { return s.Sort(1, l, f) })
+		run(name, func(l []storage.Match) error { return s.Sort(ref, l, f) })
 	}
 	for name, a := range map[string]storage.ThreadAlgorithm{"references": storage.References, "refs": storage.Refs, "orderedsubject": storage.OrderedSubject} {
-		run(name, func(l []storage.Match) error { _, err := s.Thread(1, l, a); return err })
+		run(name, func(l []storage.Match) error { _, err := s.ThreadFound(ref, l, a); return err })
 	}
 }

@@ -83,7 +83,7 @@ func TestSortAndThreadAsThePlainWay(t *testing.T) {
 		}
 		found := matches(t, s, ref)
 		for name, alg := range map[string]storage.ThreadAlgorithm{"references": storage.References, "refs": storage.Refs, "orderedsubject": storage.OrderedSubject} {
-			threads, err := s.Thread(1, found, alg)
+			threads, err := s.ThreadFound(ref, found, alg)
 			if err != nil {
 				rt.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestSortAndThreadAsThePlainWay(t *testing.T) {
 			{Field: rapid.SampledFrom([]storage.SortField{storage.BySubject, storage.ByFrom, storage.ByDate, storage.ByArrival}).Draw(rt, "by"), Reverse: rapid.Bool().Draw(rt, "reverse")},
 			{Field: rapid.SampledFrom([]storage.SortField{storage.BySubject, storage.ByFrom, storage.ByDate, storage.BySize}).Draw(rt, "then"), Reverse: rapid.Bool().Draw(rt, "reverse")},
 		}
-		if err := s.Sort(1, found, by); err != nil {
+		if err := s.Sort(ref, found, by); err != nil {
 			rt.Fatal(err)
 		}
 		got := []int{}

@@ -146,19 +146,19 @@ func (c *sortKeys) hash(id string) uint64 {
 // emptyKey is that of a message that can't be read.
 func emptyKey() *sortKey { return &sortKey{} }
 
-// sortKeysOf gives the key of each message.
-func (s *Store) sortKeysOf(id mail.AccountID, list []Match) ([]*sortKey, error) {
-	keys := make([]*sortKey, len(list))
+// sortKeysOf gives the key of each message. It is sound when all could be read.
+func (s *Store) sortKeysOf(id mail.AccountID, list []Match) (keys []*sortKey, sound bool, err error) {
+	keys, sound = make([]*sortKey, len(list)), true
 	missing := s.sortKeys.find(id, list, keys)
 	for len(missing) > 0 {
 		slice := missing[:min(readSlice, len(missing))]
 		missing = missing[len(slice):]
-		err := s.view(func(x index) error {
+		err = s.view(func(x index) error {
 			for _, i := range slice {
 				b := list[i].Blob
 				k := s.sortKeys.make(x.get(bucketCold, wideKey(id, uint64(b))))
 				if k == nil {
-					keys[i] = emptyKey() // not remembered: a repair may bring it back
+					keys[i], sound = emptyKey(), false // not remembered: a repair may bring it back
 					continue
 				}
 				keys[i] = k
@@ -167,8 +167,8 @@ func (s *Store) sortKeysOf(id mail.AccountID, list []Match) ([]*sortKey, error) 
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return keys, nil
+	return keys, sound, nil
 }

@@ -49,6 +49,7 @@ type Store struct {
 	watches  watches
 	sound    verified
 	sortKeys *sortKeys
+	orders   *orders
 	readings *sync.Pool // of *reading
 	bodies   *sync.Pool // of *[]byte, smallBody long
 	damage   []string   // what Open found in the log
@@ -92,7 +93,7 @@ func Open(dir string, opts Options) (_ *Store, err error) {
 	s := &Store{opts: opts, log: opts.Logger, fs: opts.FS, dir: dir, reserved: map[mail.AccountID]amount{},
 		queue: make(chan *request, 1024), index: make(chan []*request, 8), stop: make(chan struct{}),
 		seg: newSegmentLog(opts.FS, filepath.Join(dir, "mail"), opts.SegmentSize)}
-	s.feeds, s.sound.set, s.sortKeys = newFeeds(), map[BlobID]bool{}, newSortKeys(maxSortKeys)
+	s.feeds, s.sound.set, s.sortKeys, s.orders = newFeeds(), map[BlobID]bool{}, newSortKeys(maxSortKeys), newOrders()
 	s.text = newTextIndex(s)
 	s.readings = newReadings()
 	s.bodies = &sync.Pool{New: func() any { b := make([]byte, smallBody); return &b }}

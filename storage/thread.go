@@ -2,9 +2,8 @@ package storage
 
 import (
 	"cmp"
+	"context"
 	"slices"
-
-	"mailstead/mail"
 )
 
 // ThreadAlgorithm is how messages are made threads.
@@ -22,10 +21,33 @@ const (
 // none is no node.
 const none = -1
 
-// Threads is a forest of messages. Nodes are numbers; Root is the first of the
-// threads, and Child and Next lead on.
+// Threads is a forest of messages, which never changes. Nodes are numbers, a
+// message before those below it; Root is the first of the threads, and Child and
+// Next lead on.
 type Threads struct {
-	Root  int32 // -1 for none
+	Root    int32 // -1 for none
+	compact []treeNode
+}
+
+// treeNode is a message, or with UID 0 one that is only referred to. Its first
+// child is the node behind it.
+type treeNode struct {
+	uid   UID
+	child int32
+	next  int32
+}
+
+// UID of a node's message, 0 for one that is not among those asked for.
+func (t *Threads) UID(n int32) UID { return t.compact[n].uid }
+
+// Child is the first of a node's children, -1 for none.
+func (t *Threads) Child(n int32) int32 { return t.compact[n].child }
+
+// Next is a node's next sibling, -1 for none.
+func (t *Threads) Next(n int32) int32 { return t.compact[n].next }
+
+// threading is threads while they are made.
+type threading struct {
 	nodes []threadNode
 	list  []Match
 	keys  []*sortKey
@@ -37,27 +59,51 @@ type threadNode struct {
 	parent, child, next, prev int32
 }
 
-// UID of a node's message, 0 for one that is not among those asked for.
-func (t *Threads) UID(n int32) UID {
-	if m := t.nodes[n].match; m != none {
-		return t.list[m].UID
-	}
-	return 0
-}
-
-// Child is the first of a node's children, -1 for none.
-func (t *Threads) Child(n int32) int32 { return t.nodes[n].child }
-
-// Next is a node's next sibling, -1 for none.
-func (t *Threads) Next(n int32) int32 { return t.nodes[n].next }
-
-// Thread makes threads of messages, which come by ascending UID.
-func (s *Store) Thread(id mail.AccountID, list []Match, alg ThreadAlgorithm) (*Threads, error) {
-	keys, err := s.sortKeysOf(id, list)
+// Thread makes threads of those messages of a list that are there. Those of a
+// whole mailbox are remembered until a message comes or goes. ErrNoMailbox.
+func (s *Store) Thread(ctx context.Context, ref Ref, among UIDList, alg ThreadAlgorithm) (*Threads, error) {
+	c, err := s.Contents(ref)
 	if err != nil {
 		return nil, err
 	}
-	t := &Threads{Root: none, list: list, keys: keys, nodes: make([]threadNode, 0, len(list)+len(list)/4+1)}
+	if !c.UIDs.Equal(among) {
+		list, err := s.matched(ctx, ref, among)
+		if err != nil {
+			return nil, err
+		}
+		return s.ThreadFound(ref, list, alg)
+	}
+	a := s.orders.find(arrangement{ref: ref, threads: true, program: string(rune(alg))})
+	a.making.Lock()
+	defer a.making.Unlock()
+	if all, _, forest := s.orders.current(a); forest != nil && all.Equal(among) {
+		return forest, nil
+	}
+	list, err := s.matched(ctx, ref, among)
+	if err != nil {
+		return nil, err
+	}
+	forest, sound, err := s.thread(ref, list, alg)
+	if err == nil && sound && len(list) == among.Len() {
+		s.orders.install(a, among, nil, forest)
+	}
+	return forest, err
+}
+
+// ThreadFound makes threads of messages, which come by ascending UID.
+func (s *Store) ThreadFound(ref Ref, list []Match, alg ThreadAlgorithm) (*Threads, error) {
+	t, _, err := s.thread(ref, list, alg)
+	return t, err
+}
+
+// thread makes threads. They are sound when what they are made by could be read
+// of all messages.
+func (s *Store) thread(ref Ref, list []Match, alg ThreadAlgorithm) (forest *Threads, sound bool, err error) {
+	keys, sound, err := s.sortKeysOf(ref.Account, list)
+	if err != nil {
+		return nil, false, err
+	}
+	t := &threading{list: list, keys: keys, nodes: make([]threadNode, 0, len(list)+len(list)/4+1)}
 	top := t.add(none) // what holds the threads
 	if alg == OrderedSubject {
 		t.bySubject(top)
@@ -70,17 +116,50 @@ func (s *Store) Thread(id mail.AccountID, list []Match, alg ThreadAlgorithm) (*T
 		}
 		t.sortAll(top, alg)
 	}
-	t.Root = t.nodes[top].child
-	return t, nil
+	return t.forest(top), sound, nil
 }
 
-func (t *Threads) add(match int32) int32 {
+// forest gives what was made, parents first and siblings in order.
+func (t *threading) forest(top int32) *Threads {
+	f := &Threads{Root: none, compact: make([]treeNode, 0, len(t.list)+len(t.list)/8)}
+	places := make([]int32, len(t.nodes))
+	for n := t.nodes[top].child; n != none && n != top; {
+		node, at := &t.nodes[n], int32(len(f.compact))
+		places[n] = at
+		switch {
+		case node.prev != none:
+			f.compact[places[node.prev]].next = at
+		case node.parent != top:
+			f.compact[places[node.parent]].child = at
+		default:
+			f.Root = at
+		}
+		uid := UID(0)
+		if node.match != none {
+			uid = t.list[node.match].UID
+		}
+		f.compact = append(f.compact, treeNode{uid, none, none})
+		if node.child != none {
+			n = node.child
+			continue
+		}
+		for n != top && t.nodes[n].next == none {
+			n = t.nodes[n].parent
+		}
+		if n != top {
+			n = t.nodes[n].next
+		}
+	}
+	return f
+}
+
+func (t *threading) add(match int32) int32 {
 	t.nodes = append(t.nodes, threadNode{match, none, none, none, none})
 	return int32(len(t.nodes) - 1)
 }
 
 // link makes child the first of parent's children.
-func (t *Threads) link(parent, child int32) {
+func (t *threading) link(parent, child int32) {
 	t.unlink(child)
 	c, p := &t.nodes[child], &t.nodes[parent]
 	c.parent, c.next = parent, p.child
@@ -90,7 +169,7 @@ func (t *Threads) link(parent, child int32) {
 	p.child = child
 }
 
-func (t *Threads) unlink(n int32) {
+func (t *threading) unlink(n int32) {
 	c := &t.nodes[n]
 	switch {
 	case c.parent == none:
@@ -107,7 +186,7 @@ func (t *Threads) unlink(n int32) {
 }
 
 // children lists a node's.
-func (t *Threads) children(n int32) (list []int32) {
+func (t *threading) children(n int32) (list []int32) {
 	for c := t.nodes[n].child; c != none; c = t.nodes[c].next {
 		list = append(list, c)
 	}
@@ -115,7 +194,7 @@ func (t *Threads) children(n int32) (list []int32) {
 }
 
 // within tells whether n is above or is of.
-func (t *Threads) within(n, of int32) bool {
+func (t *threading) within(n, of int32) bool {
 	for ; of != none; of = t.nodes[of].parent {
 		if of == n {
 			return true
@@ -147,7 +226,7 @@ func (f *forest) join(a, b int32) bool {
 }
 
 // byReferences is steps 1 and 2 of REFERENCES (RFC 5256 §3).
-func (t *Threads) byReferences(top int32) {
+func (t *threading) byReferences(top int32) {
 	by := make(map[uint64]int32, len(t.list)+len(t.list)/4)
 	taken := make([]int32, len(t.list)) // the node of each message
 	for i := range t.list {
@@ -187,7 +266,7 @@ func (t *Threads) byReferences(top int32) {
 
 // prune is step 3: dummies go, and their children take their place; at the top
 // only when there is one. Nodes below go first.
-func (t *Threads) prune(top int32) {
+func (t *threading) prune(top int32) {
 	for _, n := range slices.Backward(t.all(top)) {
 		if n == top || t.nodes[n].match != none {
 			continue
@@ -204,7 +283,7 @@ func (t *Threads) prune(top int32) {
 }
 
 // all lists a node and everything below it, parents first.
-func (t *Threads) all(top int32) []int32 {
+func (t *threading) all(top int32) []int32 {
 	list := make([]int32, 1, len(t.nodes))
 	list[0] = top
 	for i := 0; i < len(list); i++ {
@@ -231,7 +310,7 @@ func (p place) compare(q place) int {
 
 // placeOf gives a node's; a dummy's is that of its first child, whose children
 // are sorted.
-func (t *Threads) placeOf(n int32) place {
+func (t *threading) placeOf(n int32) place {
 	m := t.nodes[n].match
 	if m == none {
 		m = t.nodes[t.nodes[n].child].match
@@ -240,7 +319,7 @@ func (t *Threads) placeOf(n int32) place {
 }
 
 // order puts children in an order.
-func (t *Threads) order(parent int32, list []place) {
+func (t *threading) order(parent int32, list []place) {
 	slices.SortFunc(list, place.compare)
 	for _, p := range slices.Backward(list) {
 		t.link(parent, p.node)
@@ -249,7 +328,7 @@ func (t *Threads) order(parent int32, list []place) {
 
 // sortChildren orders a node's children by sent date; those of dummies among
 // them first, whose place depends on it.
-func (t *Threads) sortChildren(n int32) {
+func (t *threading) sortChildren(n int32) {
 	first := t.nodes[n].child
 	if first == none {
 		return
@@ -267,7 +346,7 @@ func (t *Threads) sortChildren(n int32) {
 }
 
 // gather is step 5: threads with the same base subject become one.
-func (t *Threads) gather(top int32) {
+func (t *threading) gather(top int32) {
 	roots := t.children(top)
 	table := make(map[string]int32, len(roots))
 	for _, n := range roots {
@@ -304,19 +383,19 @@ func (t *Threads) gather(top int32) {
 	}
 }
 
-func (t *Threads) dummy(n int32) bool { return t.nodes[n].match == none }
+func (t *threading) dummy(n int32) bool { return t.nodes[n].match == none }
 
 // subject is a thread's base subject: that of its first message.
-func (t *Threads) subject(n int32) string { return t.keys[t.placeOf(n).match].at(textSubject) }
+func (t *threading) subject(n int32) string { return t.keys[t.placeOf(n).match].at(textSubject) }
 
-func (t *Threads) isReply(n int32) bool {
+func (t *threading) isReply(n int32) bool {
 	m := t.nodes[n].match
 	return m != none && t.keys[m].reply
 }
 
 // sortAll is step 6: siblings by sent date everywhere. REFS orders threads by
 // the latest arrival in each.
-func (t *Threads) sortAll(top int32, alg ThreadAlgorithm) {
+func (t *threading) sortAll(top int32, alg ThreadAlgorithm) {
 	nodes := t.all(top)
 	for _, n := range slices.Backward(nodes) {
 		if n == top && alg == Refs {
@@ -358,7 +437,7 @@ func later(a, b place) place {
 
 // bySubject is ORDEREDSUBJECT: threads of one base subject by the date of their
 // first message, and all others below that.
-func (t *Threads) bySubject(top int32) {
+func (t *threading) bySubject(top int32) {
 	threads := make(map[string][]place, len(t.list))
 	for i := range t.list {
 		s := t.keys[i].at(textSubject)

@@ -143,8 +143,59 @@ func (l UIDList) Count(s UIDSet) int {
 	return n
 }
 
-// Equal tells whether two lists hold the same.
-func (l UIDList) Equal(o UIDList) bool { return slices.Equal(l.Set(), o.Set()) }
+// Equal tells whether two lists hold the same. Lists that share their memory are
+// compared at once.
+func (l UIDList) Equal(o UIDList) bool {
+	if l.tail != o.tail || len(l.head) != len(o.head) {
+		return false
+	}
+	return len(l.head) == 0 || &l.head[0] == &o.head[0] || slices.Equal(l.head, o.head)
+}
+
+// Within gives those UIDs of the list that are in a set.
+func (l UIDList) Within(s UIDSet) UIDList {
+	if len(s) == 1 && s[0].First <= l.First() && s[0].Last >= l.Last() {
+		return l
+	}
+	return l.Set().and(s).List()
+}
+
+// List gives the UIDs one by one.
+func (l UIDList) List() []UID {
+	list := make([]UID, 0, l.Len())
+	for i := range l.runs() {
+		for r := l.run(i); r.first <= r.last; r.first++ {
+			if list = append(list, r.first); r.first == r.last {
+				break // it may be the greatest there is
+			}
+		}
+	}
+	return list
+}
+
+// membership tells quickly whether a UID is in the list, for whoever asks of very
+// many.
+func (l UIDList) membership() func(UID) bool {
+	first, last := l.First(), l.Last()
+	if l.runs() < 2 {
+		return func(u UID) bool { return u >= first && u <= last && last != 0 }
+	}
+	if int(last-first)/64 > l.Len() {
+		return l.Has
+	}
+	bits := make([]uint64, (last-first)/64+1)
+	for i := range l.runs() {
+		for r := l.run(i); r.first <= r.last; r.first++ {
+			bits[(r.first-first)/64] |= 1 << ((r.first - first) % 64)
+			if r.first == r.last {
+				break
+			}
+		}
+	}
+	return func(u UID) bool {
+		return u >= first && u <= last && bits[(u-first)/64]&(1<<((u-first)%64)) != 0
+	}
+}
 
 // Append gives the list with one more UID, which must be above all others.
 func (l UIDList) Append(u UID) UIDList {
