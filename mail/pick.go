@@ -42,24 +42,45 @@ func (n *FieldNames) has(name []byte) bool {
 	if n.lengths>>(len(name)&63)&1 == 0 {
 		return false
 	}
-	var room [64]byte // most names need no memory of their own
-	low := appendLower(room[:0], name)
 	for _, f := range n.few {
-		if f == string(low) {
+		if len(f) == len(name) && isLower(f, name) {
 			return true
 		}
 	}
-	return n.many[string(low)]
+	if n.many == nil {
+		return false
+	}
+	var room [64]byte // most names need no memory of their own
+	return n.many[string(appendLower(room[:0], name))]
+}
+
+// isLower tells that low is name in lower case; both have the same length.
+func isLower(low string, name []byte) bool {
+	for i, c := range name[:len(low)] {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != low[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // Pick appends to dst those fields of a raw header, as they stand, that are in
 // the set, or with not those that are not. dst may be header[:0].
 func (n FieldNames) Pick(dst, header []byte, not bool) []byte {
+	from, to := 0, 0 // fields that stand together are copied together
 	walkFields(header, func(name []byte, start, end int) bool {
-		if n.has(name) != not {
-			dst = append(dst, header[start:end]...)
+		if n.has(name) == not {
+			return true
 		}
+		if start != to {
+			dst = append(dst, header[from:to]...)
+			from = start
+		}
+		to = end
 		return true
 	})
-	return dst
+	return append(dst, header[from:to]...)
 }

@@ -13,6 +13,9 @@ func FuzzPick(f *testing.F) {
 	f.Add([]byte("From: a\r\nsubject: b\r\n c\r\nno field\r\nTo : d\n\r\nbody"), "SUBJECT,to", false)
 	f.Add([]byte("a:b"), "A", true)
 	f.Add([]byte(strings.Repeat("n", 70)+": x\r\n"+strings.Repeat("N", 64)+":y\r\n"), strings.Repeat("n", 70)+","+strings.Repeat("n", 64), false)
+	f.Add([]byte("a: 1\r\nb: 2\r\nno field\r\nA: 3\r\nc: 4\r\n b: 5\r\nA: 6\r\n"), "a,b"+strings.Repeat(",z", fewNames), false)
+	f.Add([]byte("a: 1\r\nb: 2\r\nc: 4\r\nA: 6\r\n"), "a,b", false)
+	f.Add([]byte("@: 1\r\n`: 2\r\n[: 4\r\n{: 6\r\n"), "`,[", false)
 	f.Fuzz(func(t *testing.T, header []byte, list string, not bool) {
 		names := strings.Split(list, ",")
 		var want []byte
