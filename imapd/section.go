@@ -13,7 +13,8 @@ import (
 )
 
 // maxHeader bounds how much of one header is looked through for HEADER.FIELDS,
-// in bytes. It is more than mail.ParseMessage describes.
+// in bytes: fields that do not end within it are left out. It is more than
+// mail.ParseMessage describes.
 const maxHeader = 1 << 20
 
 // errUnknownEncoding is a part whose Content-Transfer-Encoding can't be decoded.
@@ -133,6 +134,9 @@ func headerFields(r io.ReaderAt, from, size int64, i wire.FetchItem) (piece, err
 	raw := make([]byte, min(size, maxHeader))
 	if n, err := r.ReadAt(raw, from); err != nil && n < len(raw) {
 		return piece{}, err
+	}
+	if size > maxHeader {
+		raw = raw[:mail.WholeFields(raw)]
 	}
 	data := endHeader(mail.NewFieldNames(i.Fields).Pick(nil, raw, i.Not), 0)
 	return piece{size: int64(len(data)), data: data}, nil

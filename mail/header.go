@@ -80,6 +80,17 @@ func fieldEnd(raw []byte, pos int) int {
 	}
 }
 
+// WholeFields is how much of a header that was cut off is fields that are whole.
+func WholeFields(raw []byte) int {
+	for pos := 0; ; {
+		end := fieldEnd(raw, pos)
+		if end == len(raw) {
+			return pos
+		}
+		pos = end
+	}
+}
+
 // fieldName is the name of a field; white space before the colon is obsolete
 // but met (RFC 5322 §4.5).
 func fieldName(f []byte) ([]byte, bool) {

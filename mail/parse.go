@@ -17,6 +17,11 @@ const (
 	maxDepth       = 40
 	maxParts       = 2000
 	maxBoundary    = 200
+	maxToken       = 127 // of a media type (RFC 6838 §4.2) or an encoding
+	// maxDescription bounds what is told of all parts of a message together, in
+	// bytes as they are kept. Parts beyond are described by their type alone,
+	// embedded messages by an empty envelope.
+	maxDescription = 2 << 20
 	// MaxCachedFields is the most bytes of header fields kept in Message.
 	MaxCachedFields = 8 << 10
 	maxReferences   = 32
@@ -50,6 +55,7 @@ type parser struct {
 	eol   int    // bytes of its line break, 0 when there is none
 	lines int64  // line breaks before start
 	parts int
+	told  int // bytes of description, see maxDescription
 	stop  []string
 
 	prevEnd   int64 // where the text of the line before ends
@@ -128,18 +134,39 @@ func (p *parser) part(part *Part, depth int, typ, sub string, header func([]byte
 	lines := p.lines
 	level, _ := p.boundary()
 	room := depth < maxDepth && p.parts < maxParts
+	if !p.tell(weigh(part)) {
+		room = false
+		*part = Part{Type: part.Type, Subtype: part.Subtype, Encoding: part.Encoding, HeaderStart: part.HeaderStart, BodyStart: part.BodyStart}
+	}
 	switch {
 	case level >= 0:
 	case part.Type == "multipart" && room && p.multipart(part, depth):
 	case part.Type == "message" && (part.Subtype == "rfc822" || part.Subtype == "global") && room && identity(part.Encoding):
 		child := &Part{}
-		p.part(child, depth+1, "text", "plain", func(h []byte) { part.Envelope = parseEnvelope(h) })
+		p.part(child, depth+1, "text", "plain", func(h []byte) { part.Envelope = p.envelope(h) })
 		part.Children = []*Part{child}
 	default:
 		p.skipBody()
 	}
 	part.End, part.Lines = p.end(part.BodyStart, lines)
+	clipChildren(part)
 	p.settle(part, room)
+}
+
+// clipChildren ends with a part what is last in it: where the line before a boundary is
+// one of a header, or itself a boundary, its line break belongs to the outermost
+// (RFC 2046 §5.1.1).
+func clipChildren(part *Part) {
+	for len(part.Children) > 0 {
+		last := part.Children[len(part.Children)-1]
+		if last.End <= part.End {
+			return
+		}
+		last.End = part.End
+		last.BodyStart = min(last.BodyStart, part.End)
+		last.HeaderStart = min(last.HeaderStart, part.End)
+		part = last
+	}
 }
 
 // settle makes a leaf of what claims to hold parts and doesn't, so that IMAP
@@ -270,7 +297,7 @@ func describe(part *Part, h []byte, typ, sub string) {
 }
 
 func isToken(s string) bool {
-	if s == "" {
+	if s == "" || len(s) > maxToken {
 		return false
 	}
 	for i := range len(s) {

@@ -122,6 +122,37 @@ func TestParseMessageLines(t *testing.T) {
 	}
 }
 
+func TestPartsLieInTheirParents(t *testing.T) {
+	t.Parallel()
+	message := mixed + "--x\nContent-Type: message/rfc822\n\n"
+	for _, tc := range []struct{ name, in string }{
+		{"header of a message runs into the boundary", message + "Subject: s\n--x--\n"},
+		{"message has no body", message + "Subject: s\n\n--x--\n"},
+		{"message in a message has no body", message + "Content-Type: message/rfc822\n\nSubject: s\n--x--\n"},
+		{"boundary of a message runs into the outer one", message + "Content-Type: multipart/mixed; boundary=y\n\n--y\n--x--\n"},
+	} {
+		m := parseString(t, tc.in)
+		checkParts(t, m.Root, 0, int64(len(tc.in)))
+		if t.Failed() {
+			t.Fatal(tc.name)
+		}
+		checkCodec(t, m)
+	}
+}
+
+// checkParts checks that parts lie in their parents, one behind the other.
+func checkParts(t testing.TB, p *Part, from, to int64) {
+	t.Helper()
+	if p.HeaderStart < from || p.BodyStart < p.HeaderStart || p.End < p.BodyStart || p.End > to || p.Lines < 0 {
+		t.Errorf("part %d %d %d lies outside of %d–%d", p.HeaderStart, p.BodyStart, p.End, from, to)
+	}
+	from = p.BodyStart
+	for _, c := range p.Children {
+		checkParts(t, c, from, p.End)
+		from = c.End
+	}
+}
+
 func TestParseEnvelopeAddresses(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -177,17 +208,7 @@ func FuzzParseMessage(f *testing.F) {
 	f.Add("From: a@b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ny")
 	f.Fuzz(func(t *testing.T, s string) {
 		m := parseString(t, s)
-		var walk func(p *Part, from, to int64)
-		walk = func(p *Part, from, to int64) {
-			if p.HeaderStart < from || p.BodyStart < p.HeaderStart || p.End < p.BodyStart || p.End > to || p.Lines < 0 {
-				t.Fatalf("part %d %d %d lies outside of %d–%d", p.HeaderStart, p.BodyStart, p.End, from, to)
-			}
-			for _, c := range p.Children {
-				walk(c, from, p.End)
-				from = c.End
-			}
-		}
-		walk(m.Root, 0, int64(len(s)))
+		checkParts(t, m.Root, 0, int64(len(s)))
 		if m.Root.End != int64(len(s)) {
 			t.Fatalf("root ends at %d of %d", m.Root.End, len(s))
 		}
