@@ -264,13 +264,20 @@ func TestOddMessagesOverTheWire(t *testing.T) {
 	sc := s.login()
 	sc.r = bufio.NewReaderSize(sc.c, 64<<10)
 	sc.ok("SELECT INBOX")
+	used := map[int]bool{}
 	for i, m := range mailtest.Corpus() {
 		t.Run(m.Name, func(t *testing.T) {
 			sc.t = t
 			r := &reading{sc: sc, uid: uids[i], raw: strings.ReplaceAll(m.Text, "\x00", "\x80"), left: maxLook}
 			r.message(t, m.Text)
 			r.part(t, r.root)
+			agree(t, m, r, used)
 		})
+	}
+	for i, d := range differs {
+		if !used[i] {
+			t.Errorf("%s, %s: go-message reads it the same, want no line for it", d.name, d.what)
+		}
 	}
 }
 
