@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/emersion/go-message"
+	gomessage "github.com/emersion/go-message"
 	messagemail "github.com/emersion/go-message/mail"
 	"github.com/emersion/go-message/textproto"
 
@@ -68,7 +68,7 @@ var differs = []struct{ name, what, why string }{
 type readPart struct {
 	number, typ  string
 	raw, decoded string
-	header       message.Header
+	header       gomessage.Header
 	unknown      bool // its encoding
 }
 
@@ -80,10 +80,10 @@ func independent(text string) []readPart {
 		return nil
 	}
 	body, _ := io.ReadAll(br) // from memory
-	return readInto(nil, "", message.Header{Header: h}, string(body), "text/plain")
+	return readInto(nil, "", gomessage.Header{Header: h}, string(body), "text/plain")
 }
 
-func readInto(l []readPart, number string, h message.Header, body, typ string) []readPart {
+func readInto(l []readPart, number string, h gomessage.Header, body, typ string) []readPart {
 	params := map[string]string{}
 	if h.Has("Content-Type") {
 		t, p, err := h.ContentType()
@@ -95,9 +95,9 @@ func readInto(l []readPart, number string, h message.Header, body, typ string) [
 	if number == "" || strings.HasSuffix(number, ".") {
 		own = number + "1"
 	}
-	e, err := message.New(h, strings.NewReader(body))
+	e, err := gomessage.New(h, strings.NewReader(body))
 	decoded, _ := io.ReadAll(e.Body) // what can be read is compared
-	p := readPart{own, typ, body, string(decoded), h, message.IsUnknownEncoding(err)}
+	p := readPart{own, typ, body, string(decoded), h, gomessage.IsUnknownEncoding(err)}
 	switch {
 	case strings.HasPrefix(typ, "multipart/") && params["boundary"] != "":
 		r, n := textproto.NewMultipartReader(strings.NewReader(body), params["boundary"]), 0
@@ -111,7 +111,7 @@ func readInto(l []readPart, number string, h message.Header, body, typ string) [
 			}
 			n++
 			raw, _ := io.ReadAll(part) // a missing end is the end of the message
-			l = readInto(l, join(number, n), message.Header{Header: part.Header}, string(raw), map[bool]string{true: "message/rfc822", false: "text/plain"}[typ == "multipart/digest"])
+			l = readInto(l, join(number, n), gomessage.Header{Header: part.Header}, string(raw), map[bool]string{true: "message/rfc822", false: "text/plain"}[typ == "multipart/digest"])
 		}
 		if n == 0 {
 			l[at].number, l[at].typ = own, "text/plain"
@@ -125,7 +125,7 @@ func readInto(l []readPart, number string, h message.Header, body, typ string) [
 			return l
 		}
 		rest, _ := io.ReadAll(br) // from memory
-		return readInto(l, own+".", message.Header{Header: inner}, string(rest), "text/plain")
+		return readInto(l, own+".", gomessage.Header{Header: inner}, string(rest), "text/plain")
 	}
 	return append(l, p)
 }
@@ -179,7 +179,7 @@ func agree(t *testing.T, m mailtest.Message, r *reading, used map[int]bool) {
 			report("binary", "part %s: got %.100q, want %.100q", number, p.decoded, q.decoded)
 		}
 	}
-	root := message.Header{}
+	root := gomessage.Header{}
 	if len(list) > 0 {
 		root = list[0].header
 	}
