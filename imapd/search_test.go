@@ -1,6 +1,8 @@
 package imapd
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -127,5 +129,33 @@ func TestSearchWithClient(t *testing.T) {
 	}
 	if uids := got.AllUIDs(); len(uids) != 1 || uids[0] != 1 {
 		t.Errorf("got %v, want 1", uids)
+	}
+}
+
+// TestShutdownEndsFuzzySearch: thousands of words that are each nearly in a long
+// text are compared with all of it; the end of the server is not waited for.
+func TestShutdownEndsFuzzySearch(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t, func(o *Options) { o.ProgressEvery = 10 * time.Millisecond })
+	words := func(form string, n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, form, i)
+		}
+		return b.String()
+	}
+	s.deliver("INBOX", "Subject: x\n\n"+words("q%05dzz\n", 60_000), 0)
+	c := s.login()
+	c.ok("SELECT INBOX")
+	asked := words("q%05dxz ", 12_000)
+	c.send(fmt.Sprintf("f SEARCH FUZZY BODY {%d+}\r\n%s\r\n", len(asked), asked))
+	c.expect("* OK [INPROGRESS ")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if untagged, tagged := c.until("f"); !strings.HasPrefix(tagged, "NO [UNAVAILABLE]") {
+		t.Errorf("got %q after %d lines, want NO", tagged, len(untagged))
 	}
 }

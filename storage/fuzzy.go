@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"unicode"
@@ -63,8 +64,9 @@ func wordsOf(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// resemblance is how well a text has what is asked for, out of 100; 0 for not.
-func resemblance(text, value string) int {
+// resemblance is how well a text has what is asked for, out of 100; 0 for not, or
+// when ctx ends: many words in a long text take their time.
+func resemblance(ctx context.Context, text, value string) int {
 	text, value = bare(text), bare(mail.FoldCase(value))
 	asked := wordsOf(value)
 	if len(asked) == 0 || strings.Contains(" "+text+" ", " "+value+" ") {
@@ -77,12 +79,15 @@ func resemblance(text, value string) int {
 	slices.Sort(words)
 	words = slices.Compact(words)
 	sum := 0
+	nearest := make(map[string]int, len(asked))
 	for _, w := range asked {
-		best := 0
-		for _, t := range words {
-			if best = max(best, alike(w, t)); best == sameWord {
-				break
+		best, known := nearest[w]
+		if !known {
+			if ctx.Err() != nil {
+				return 0
 			}
+			best = nearestTo(w, words)
+			nearest[w] = best
 		}
 		if best == 0 {
 			if strings.Contains(text, value) {
@@ -97,6 +102,17 @@ func resemblance(text, value string) int {
 		sum = sum * looseWords / 100
 	}
 	return sum
+}
+
+// nearestTo is how well that word of a text resembles the one asked for that does
+// so best.
+func nearestTo(asked string, words []string) (best int) {
+	for _, t := range words {
+		if best = max(best, alike(asked, t)); best == sameWord {
+			break
+		}
+	}
+	return best
 }
 
 // alike is how well a word of a text resembles the one asked for.
@@ -195,16 +211,16 @@ func (c *candidate) compare(f FuzzyMatch) (best int) {
 			fields = c.rawHeader()
 		}
 		for v := range fieldTexts(fields, f.Field) {
-			best = max(best, resemblance(v, f.Value))
+			best = max(best, resemblance(c.ctx, v, f.Value))
 		}
 		return best
 	case f.Body:
-		return resemblance(c.body(), f.Value)
+		return resemblance(c.ctx, c.body(), f.Value)
 	}
-	if best = resemblance(c.wholeHeader(), f.Value); best == 100 {
+	if best = resemblance(c.ctx, c.wholeHeader(), f.Value); best == 100 {
 		return best
 	}
-	return max(best, resemblance(c.wholeHeader()+" "+c.body(), f.Value)*outsideHead/100)
+	return max(best, resemblance(c.ctx, c.wholeHeader()+" "+c.body(), f.Value)*outsideHead/100)
 }
 
 // fuzzy tells whether the fuzzy keys of a query hold.

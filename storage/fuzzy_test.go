@@ -36,7 +36,7 @@ func TestResemblance(t *testing.T) {
 		{"very long words", strings.Repeat("x", 80), strings.Repeat("x", 79), 70},
 	}
 	for _, tt := range tests {
-		if got := resemblance(mail.FoldCase(tt.text), tt.value); got != tt.want {
+		if got := resemblance(t.Context(), mail.FoldCase(tt.text), tt.value); got != tt.want {
 			t.Errorf("%s: %q in %q: got %d, want %d", tt.name, tt.value, tt.text, got, tt.want)
 		}
 	}
@@ -64,7 +64,7 @@ func FuzzResemblance(f *testing.F) {
 	f.Add(strings.Repeat("ä", 70), "=>")
 	f.Fuzz(func(t *testing.T, text, value string) {
 		text = mail.FoldCase(text)
-		n := resemblance(text, value)
+		n := resemblance(t.Context(), text, value)
 		if n < 0 || n > 100 {
 			t.Fatalf("got %d", n)
 		}

@@ -49,11 +49,16 @@ func (s *Store) search(ctx context.Context, ref Ref, q Query, o Order, indexed b
 			}
 			place.come(r.UID)
 			m := candidate{s: s, ctx: ctx, account: ref.Account, row: r, now: now, ask: ask, conds: strs}
-			if !m.matches(&q) {
-				continue
-			}
-			if fuzzy {
+			match := m.matches(&q)
+			if match && fuzzy {
 				r.Relevancy = max(m.relevancy(&q), 1)
+			}
+			if err := ctx.Err(); err != nil { // what was not looked through matches nothing
+				yield(Row{}, err)
+				return
+			}
+			if !match {
+				continue
 			}
 			if last = r; o == Last {
 				continue
