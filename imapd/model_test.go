@@ -24,14 +24,14 @@ func TestClientsAgreeWithModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t, s, int(runs.Add(1)))
 		defer w.close()
+		for range w.number(2, 7, "messages") {
+			w.deliver()
+		}
 		for i := range w.number(2, 4, "clients") {
 			w.connect(string(rune('a' + i)))
 		}
-		for range w.number(0, 6, "messages") {
-			w.deliver()
-		}
-		for range w.number(1, 25, "steps") {
-			if w.one(6, "delivery") {
+		for range w.number(1, 60, "steps") {
+			if w.one(10, "delivery") {
 				w.deliver()
 				continue
 			}
@@ -52,7 +52,15 @@ func (w *world) connect(name string) {
 	c := dialClient(w.s.addr, name, w.t.Fatalf, w.t.Logf)
 	w.clients = append(w.clients, c)
 	w.enable(c)
-	w.open(c, w.box())
+	w.visit(c, w.box())
+}
+
+// visit opens a mailbox for a client, which then mostly knows much of what is there.
+func (w *world) visit(c *client, b *truth) {
+	w.open(c, b)
+	if !w.one(4, "ignorant") {
+		w.learn(c)
+	}
 }
 
 // enable turns on some of what there is (RFC 5161).
@@ -87,7 +95,7 @@ func (w *world) step(c *client) {
 	if c.box == nil {
 		switch pick(w, "away", "open", "open", "append", "enable") {
 		case "open":
-			w.open(c, w.box())
+			w.visit(c, w.box())
 		case "append":
 			w.appendMessages(c)
 		case "enable":
@@ -98,7 +106,7 @@ func (w *world) step(c *client) {
 	steps := map[string]func(*client){
 		"store": w.store, "fetch": w.fetch, "search": w.search, "transfer": w.transfer, "expunge": w.expunge, "append": w.appendMessages,
 		"replace": w.replace, "leave": w.leave, "idle": w.idle, "compare": w.compare, "learn": w.learn, "catch up": w.catchUp, "cancel": w.cancel,
-		"reopen":    func(c *client) { w.open(c, w.box()) },
+		"reopen":    func(c *client) { w.visit(c, w.box()) },
 		"reconnect": func(c *client) { w.reconnect(c) },
 	}
 	steps[pick(w, "step", "store", "store", "store", "store", "fetch", "fetch", "fetch", "search", "search", "transfer", "transfer", "expunge", "expunge",
@@ -111,5 +119,5 @@ func (w *world) reconnect(c *client) {
 	_ = c.c.Close()
 	*c = *dialClient(w.s.addr, c.name, w.t.Fatalf, w.t.Logf)
 	w.enable(c)
-	w.open(c, w.box())
+	w.visit(c, w.box())
 }

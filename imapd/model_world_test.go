@@ -227,7 +227,7 @@ func (w *world) deliver() {
 
 // box draws a mailbox, mostly the first.
 func (w *world) box() *truth {
-	if w.one(4, "other mailbox") {
+	if w.one(5, "other mailbox") {
 		return w.boxes[1]
 	}
 	return w.boxes[0]
@@ -241,11 +241,24 @@ func (w *world) flags() []string {
 
 // one is true once in n times.
 func (w *world) one(n int, label string) bool {
-	return rapid.IntRange(0, n-1).Draw(w.t, label) == n-1
+	return w.number(0, n-1, label) == n-1
 }
 
 func (w *world) number(from, to int, label string) int {
-	return rapid.IntRange(from, to).Draw(w.t, label)
+	return evenly(to-from+1).Draw(w.t, label) + from
+}
+
+// evenly gives the numbers below n alike, where rapid's own prefer small ones.
+func evenly(n int) *rapid.Generator[int] {
+	return rapid.Custom(func(t *rapid.T) int {
+		v := 0
+		for i := 1; i < 8*n; i *= 2 {
+			if v *= 2; rapid.Bool().Draw(t, "bit") {
+				v++
+			}
+		}
+		return v % n
+	})
 }
 
 // pick draws from a list.
