@@ -27,7 +27,7 @@ func (w *world) open(c *client, b *truth) {
 	command := pick(w, "open", "SELECT", "SELECT", "SELECT", "EXAMINE")
 	var from *remembered
 	param, matched := "", false
-	if c.qresync && w.one(2, "resume") {
+	if c.qresync && !w.one(4, "afresh") {
 		if from = w.recall(b); from != nil {
 			param, matched = w.resume(c, from)
 		}
@@ -71,7 +71,7 @@ func (w *world) resume(c *client, from *remembered) (param string, matched bool)
 	if from.upto > 0 && w.one(2, "known") {
 		param += fmt.Sprintf(" 1:%d", from.upto)
 	}
-	if len(from.list) > 0 && !c.uidOnly && w.one(2, "samples") {
+	if len(from.list) > 0 && !c.uidOnly && !w.one(3, "no samples") {
 		var seqs, uids []string
 		for i, e := range from.list {
 			if w.one(2, "sample") {

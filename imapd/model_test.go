@@ -11,7 +11,7 @@ import (
 
 // modelHistory is how many ranges of expunged UIDs the store remembers in
 // TestClientsAgreeWithModel.
-const modelHistory = 4
+const modelHistory = 2
 
 // TestClientsAgreeWithModel has sessions of all kinds work on two mailboxes, one
 // command after another in any order. After each, the mailboxes hold what the
