@@ -255,6 +255,8 @@ func takesBody(i wire.FetchItem) bool {
 // find finds the bytes each item gives; the others' pieces stay empty.
 func (f *fetching) find(row *storage.Row, body storage.Content) error {
 	f.text = f.text[:0]
+	clear(f.pieces)
+	picked := 0
 	for n := range f.items {
 		a, i := &f.asked[n], &f.items[n]
 		var p piece
@@ -272,6 +274,9 @@ func (f *fetching) find(row *storage.Row, body storage.Content) error {
 			p = f.fields(a.names, row.Message.Fields, i.Not)
 		} else {
 			p, err = pieceOf(row.Message, body, *i)
+		}
+		if picked += p.picked; err == nil && picked > maxPicked {
+			err = errPicked
 		}
 		if err == nil {
 			p, err = p.partial(i.Partial)

@@ -222,3 +222,24 @@ func TestFetchMacros(t *testing.T) {
 		}
 	}
 }
+
+// TestFetchHoldsLittleOfBigHeaders asks for the same fields of a great header again
+// and again: what is picked out is in memory until it is written, so there is an end
+// to it.
+func TestFetchHoldsLittleOfBigHeaders(t *testing.T) {
+	t.Parallel()
+	s := newSuite(t)
+	const field = 100_000
+	s.deliver("INBOX", "X-Long: "+strings.Repeat("x", field)+"\n\nbody\n", 0)
+	c := s.login()
+	c.ok("SELECT INBOX")
+	fetch := func(n int) string {
+		return "FETCH 1 (" + strings.Repeat("BODY.PEEK[HEADER.FIELDS (X-Long)] ", n) + "UID)"
+	}
+	most := maxPicked / (field + len("X-Long: \r\n\r\n"))
+	if lines := c.ok(fetch(most)); len(lines) != 3*most+1 {
+		t.Errorf("%d times: got %d lines", most, len(lines))
+	}
+	c.answers(fetch(most+1), "NO [LIMIT]")
+	c.says("FETCH 1 UID", "* 1 FETCH (UID 1)")
+}

@@ -17,6 +17,13 @@ import (
 // mail.ParseMessage describes.
 const maxHeader = 1 << 20
 
+// maxPicked is how many bytes of header fields may be held at once that one FETCH
+// has picked out of one message: many items can ask for the same great header.
+const maxPicked = 8 << 20
+
+// errPicked refuses what is more.
+var errPicked = protocolError{no("LIMIT", "Header fields are too long to be asked for so often at once")}
+
 // errUnknownEncoding is a part whose Content-Transfer-Encoding can't be decoded.
 var errUnknownEncoding = protocolError{no("UNKNOWN-CTE", "The part's transfer encoding is not known")}
 
@@ -29,6 +36,7 @@ type piece struct {
 	absent bool   // NIL
 	text   string // of PREVIEW, in place of reader
 	nul    bool   // may hold NUL
+	picked int    // bytes that were put into memory for it
 }
 
 // inMemory is a body that need not be copied: what Slice gives is good until the
@@ -139,7 +147,7 @@ func headerFields(r io.ReaderAt, from, size int64, i wire.FetchItem) (piece, err
 		raw = raw[:mail.WholeFields(raw)]
 	}
 	data := endHeader(mail.NewFieldNames(i.Fields).Pick(nil, raw, i.Not), 0)
-	return piece{size: int64(len(data)), data: data}, nil
+	return piece{size: int64(len(data)), data: data, picked: len(data)}, nil
 }
 
 // endHeader puts an empty line behind the fields that begin at from.
