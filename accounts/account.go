@@ -26,6 +26,8 @@ type Account struct {
 	MaxMessages     int64            // 0 for no limit
 	Admin           bool             // may change limits of accounts over IMAP
 	Disabled        bool             // may not log in; still receives
+	CRAMMD5         bool             // may log in with CRAM-MD5
+	Certificates    []Certificate    // that log in with EXTERNAL
 	Created         time.Time
 	PasswordChanged time.Time
 }
@@ -43,11 +45,11 @@ func (db *DB) AddAccount(ctx context.Context, addr mail.Address, password string
 	if o.Quota < 0 {
 		return Account{}, fmt.Errorf("quota %d: %w", o.Quota, ErrInvalid)
 	}
-	hash, err := db.newHash(ctx, password)
+	hash, keys, err := db.newHash(ctx, password, false)
 	if err != nil {
 		return Account{}, err
 	}
-	r := &record{Account: Account{Address: addr, Addresses: []mail.Address{addr}, Quota: o.Quota, Created: db.stamp(), PasswordChanged: db.stamp()}, password: hash}
+	r := &record{Account: Account{Address: addr, Addresses: []mail.Address{addr}, Quota: o.Quota, Created: db.stamp(), PasswordChanged: db.stamp()}, password: hash, secrets: keys}
 	err = db.update(ctx, func(c *change) error {
 		if err := c.view.local(addr); err != nil {
 			return err
@@ -121,12 +123,15 @@ func (db *DB) RemoveAccount(ctx context.Context, addr mail.Address) error {
 // SetPassword changes an account's password; its sessions end. Errors:
 // ErrNotFound, ErrBadPassword.
 func (db *DB) SetPassword(ctx context.Context, addr mail.Address, password string) error {
-	hash, err := db.newHash(ctx, password)
+	hash, keys, err := db.newHash(ctx, password, true)
 	if err != nil {
 		return err
 	}
 	return db.edit(ctx, addr, func(c *change, r *record) error {
-		r.password, r.PasswordChanged = hash, db.stamp()
+		r.password, r.secrets, r.PasswordChanged = hash, keys, db.stamp()
+		if !r.CRAMMD5 {
+			r.cram = nil
+		}
 		c.ended = append(c.ended, r.ID)
 		return nil
 	})

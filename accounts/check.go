@@ -26,6 +26,11 @@ func (db *DB) Check() (problems []string) {
 				problems = append(problems, fmt.Sprintf("account %q: account %d may send for it, which does not exist or is the same", r.Address, id))
 			}
 		}
+		for _, c := range r.Certificates {
+			if v.certificates[c.Fingerprint] != r.ID {
+				problems = append(problems, fmt.Sprintf("certificate %s is bound to two accounts", c.Fingerprint))
+			}
+		}
 		for _, a := range r.Addresses {
 			if err := v.local(a); err != nil {
 				problems = append(problems, fmt.Sprintf("account %q: %v", r.Address, err))
@@ -77,7 +82,7 @@ func checkRows(tx *bolt.Tx) (problems []string) {
 			problems = append(problems, "accounts.db: "+fmt.Sprintf(format, args...))
 		}
 	}
-	fresh := &view{domains: map[string]Domain{}, accounts: map[mail.AccountID]*record{}, addresses: map[string]mail.AccountID{}, aliases: map[string]Alias{}}
+	fresh := &view{domains: map[string]Domain{}, accounts: map[mail.AccountID]*record{}, addresses: map[string]mail.AccountID{}, aliases: map[string]Alias{}, certificates: map[Fingerprint]mail.AccountID{}}
 	for _, b := range []struct {
 		name []byte
 		read func(k, row []byte) error

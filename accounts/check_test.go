@@ -19,7 +19,7 @@ func TestCheckReadsTheFile(t *testing.T) {
 		damage     func(b []byte)
 	}{
 		{"a row", `account "\x00\x00\x00\x01": `, func(b []byte) {
-			const row = "\x03\x01\x05carol" // version, number, the beginning of the address
+			const row = "\x04\x01\x05carol" // version, number, the beginning of the address
 			for i := 0; ; {
 				at := bytes.Index(b[i:], []byte(row))
 				if at < 0 {

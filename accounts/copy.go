@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -56,6 +57,10 @@ func (db *DB) AdoptAccount(ctx context.Context, saved Saved, skipIDs func(mail.A
 			}
 		}
 		r.Senders = nil // their numbers may be others' here
+		r.Certificates = slices.DeleteFunc(r.Certificates, func(cert Certificate) bool {
+			_, ok := c.view.certificates[cert.Fingerprint]
+			return ok
+		})
 		all := r.Addresses
 		r.Addresses = []mail.Address{r.Address}
 		for _, a := range all {

@@ -1,12 +1,14 @@
 package accounts
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +54,7 @@ var (
 	bucketAlias   = []byte("alias")   // address key -> alias row
 	keyFormat     = []byte("format")  // uint32
 	keyNext       = []byte("next")    // uint32, the next account's number
+	keySalt       = []byte("salt")    // 32 bytes that the salts of unknown users are made with
 )
 
 // Options of Open. The zero value works.
@@ -64,6 +67,8 @@ type Options struct {
 	// Parallel is how many passwords are hashed at once; 0 means one per CPU.
 	// Each takes Params.Memory.
 	Parallel int
+	// Iterations of SCRAM in new keys; 0 means DefaultIterations.
+	Iterations int
 	// Detail is what separates user and detail ("user+detail"); empty means
 	// "+", "none" switches it off.
 	Detail string
@@ -78,11 +83,15 @@ type DB struct {
 	params Argon2
 	detail string
 	now    func() time.Time
+	// iterations of SCRAM
+	iterations int
 
 	hashing  *semaphore.Weighted
 	dummy    string // what unknown users' passwords are compared with
 	macKey   []byte // of this process, for the login cache and the throttle
+	saltKey  []byte // of the file: what unknown users' salts are made with
 	cache    loginCache
+	proved   loginCache // where each account was last proved by challenge
 	throttle throttle
 	flights  flights
 	watchers watchers
@@ -134,6 +143,12 @@ func newDB(opts Options) (*DB, error) {
 	if db.now == nil {
 		db.now = time.Now
 	}
+	if db.iterations = opts.Iterations; db.iterations == 0 {
+		db.iterations = DefaultIterations
+	}
+	if err := checkIterations(db.iterations); err != nil {
+		return nil, err
+	}
 	if opts.Parallel <= 0 {
 		opts.Parallel = runtime.GOMAXPROCS(0)
 	}
@@ -164,7 +179,9 @@ func (db *DB) load() error {
 		if err != nil {
 			return err
 		}
+		v.tally()
 		db.current.Store(v)
+		db.saltKey = bytes.Clone(tx.Bucket(bucketMeta).Get(keySalt))
 		return nil
 	})
 }
@@ -188,8 +205,11 @@ func checkFormat(tx *bolt.Tx) error {
 // initialize writes nothing when all is there, so that opening does not cost a
 // sync.
 func initialize(tx *bolt.Tx) error {
-	if tx.Bucket(bucketMeta) != nil {
-		return nil
+	if meta := tx.Bucket(bucketMeta); meta != nil {
+		if meta.Get(keySalt) != nil {
+			return nil
+		}
+		return meta.Put(keySalt, randomBytes(32)) // a file of before there was SCRAM
 	}
 	for _, name := range [][]byte{bucketMeta, bucketDomain, bucketAccount, bucketAlias} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
@@ -198,6 +218,9 @@ func initialize(tx *bolt.Tx) error {
 	}
 	meta := tx.Bucket(bucketMeta)
 	if err := meta.Put(keyFormat, binary.BigEndian.AppendUint32(nil, format)); err != nil {
+		return err
+	}
+	if err := meta.Put(keySalt, randomBytes(32)); err != nil {
 		return err
 	}
 	return meta.Put(keyNext, binary.BigEndian.AppendUint32(nil, 1))
@@ -209,6 +232,8 @@ type change struct {
 	tx    *bolt.Tx
 	view  *view
 	ended []mail.AccountID // whose sessions must end
+	// forget are those whose remembered logins no longer count.
+	forget []mail.AccountID
 }
 
 // update runs one change. fn's error undoes all of it.
@@ -229,9 +254,13 @@ func (db *DB) update(ctx context.Context, fn func(*change) error) error {
 	if err != nil {
 		return err
 	}
+	c.view.tally()
 	db.current.Store(c.view)
-	for _, id := range c.ended {
+	for _, id := range slices.Concat(c.ended, c.forget) {
 		db.cache.drop(id)
+		db.proved.drop(id)
+	}
+	for _, id := range c.ended {
 		db.watchers.end(id)
 	}
 	return nil

@@ -36,20 +36,12 @@ func (e *ThrottledError) Error() string {
 // answer and its time are the same for an unknown user, a disabled account and
 // a wrong password. Errors: ErrBadCredentials, *ThrottledError, and ctx's.
 func (db *DB) Authenticate(ctx context.Context, user, password string, from netip.Addr) (Account, error) {
-	v := db.current.Load()
-	var r *record
-	who := "?" + user
-	if addr, err := mail.ParseAddress(user); err == nil {
-		who = addr.Key()
-		if r = v.byAddress(addr); r != nil {
-			who = fmt.Sprint(r.ID)
-		}
-	}
+	who, r := db.lookUp(user)
 	if len(password) > MaxPassword {
 		password = password[:MaxPassword] + "\x00" // wrong, at the usual cost
 	}
 	now := db.now()
-	net := "net " + network(from).String()
+	net := netKey(from)
 	mac := db.mac(who, password)
 	if r != nil && !r.Disabled && db.cache.has(r.ID, mac, now) && !db.throttle.blocked(net, now, nil) {
 		return r.Account, nil
@@ -98,8 +90,8 @@ func (db *DB) verify(ctx context.Context, r *record, password string, mac [32]by
 		if r == nil || r.Disabled || !ok {
 			return false, nil
 		}
-		if stale {
-			db.rehash(ctx, r, password)
+		if stale || r.lacks() {
+			db.rehash(ctx, r, password, stale)
 		}
 		return true, nil
 	})
@@ -107,21 +99,30 @@ func (db *DB) verify(ctx context.Context, r *record, password string, mac [32]by
 	return ok, err
 }
 
-// rehash gives a record the current parameters. The login does not depend on
-// it.
-func (db *DB) rehash(ctx context.Context, old *record, password string) {
+// rehash gives a record the current parameters when it is stale, and the secrets
+// that it lacks. The login does not depend on it.
+func (db *DB) rehash(ctx context.Context, old *record, password string, stale bool) {
 	if err := db.hashing.Acquire(ctx, 1); err != nil {
 		return
 	}
-	hash := db.params.hash(prepare(password))
+	hash := old.password
+	if stale {
+		hash = db.params.hash(prepare(password))
+	}
+	keys, err := db.makeSecrets(password, true)
 	db.hashing.Release(1)
-	err := db.edit(ctx, old.Address, func(_ *change, r *record) error {
-		if r.password != old.password {
-			return ErrExists
-		}
-		r.password = hash
-		return nil
-	})
+	if err == nil {
+		err = db.edit(ctx, old.Address, func(_ *change, r *record) error {
+			if r.password != old.password {
+				return ErrExists
+			}
+			r.password, r.secrets = hash, keys
+			if !r.CRAMMD5 {
+				r.cram = nil
+			}
+			return nil
+		})
+	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		db.log.Warn("password not hashed anew", "account", old.Address.String(), "err", err)
 	}

@@ -94,21 +94,22 @@ func (p Argon2) matches(record string, password []byte) (ok, stale bool) {
 // key presses are the same password on every system (RFC 8265 §4.2).
 func prepare(password string) []byte { return norm.NFC.Bytes([]byte(password)) }
 
-// newHash hashes a new password.
-func (db *DB) newHash(ctx context.Context, password string) (string, error) {
+// newHash hashes a new password and makes its secrets.
+func (db *DB) newHash(ctx context.Context, password string, cram bool) (hash string, s secrets, err error) {
 	switch {
 	case utf8.RuneCountInString(password) < MinPassword:
-		return "", fmt.Errorf("fewer than %d characters: %w", MinPassword, ErrBadPassword)
+		return "", s, fmt.Errorf("fewer than %d characters: %w", MinPassword, ErrBadPassword)
 	case len(password) > MaxPassword:
-		return "", fmt.Errorf("more than %d bytes: %w", MaxPassword, ErrBadPassword)
+		return "", s, fmt.Errorf("more than %d bytes: %w", MaxPassword, ErrBadPassword)
 	case !utf8.ValidString(password) || strings.ContainsAny(password, "\x00\r\n"):
-		return "", fmt.Errorf("control characters: %w", ErrBadPassword)
+		return "", s, fmt.Errorf("control characters: %w", ErrBadPassword)
 	}
 	if err := db.hashing.Acquire(ctx, 1); err != nil {
-		return "", err
+		return "", s, err
 	}
 	defer db.hashing.Release(1)
-	return db.params.hash(prepare(password)), nil
+	s, err = db.makeSecrets(password, cram)
+	return db.params.hash(prepare(password)), s, err
 }
 
 func randomBytes(n int) []byte {

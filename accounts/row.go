@@ -13,18 +13,21 @@ import (
 const rowVersion = 1
 
 // recordVersion is that of accounts. Version 2 has a limit of messages, and
-// administrators; version 3 those who may send with the account's addresses.
-const recordVersion = 3
+// administrators; version 3 those who may send with the account's addresses;
+// version 4 the secrets of challenges, and certificates.
+const recordVersion = 4
 
 // record is an account with its password, as a row has it.
 type record struct {
 	Account
 	password string // PHC string or bcrypt
+	secrets
 }
 
 const (
 	flagDisabled = 1 << iota
 	flagAdmin
+	flagCRAMMD5
 )
 
 func appendDomain(b []byte, d Domain) []byte {
@@ -57,6 +60,9 @@ func appendRecord(b []byte, a *record) []byte {
 	if a.Admin {
 		flags |= flagAdmin
 	}
+	if a.CRAMMD5 {
+		flags |= flagCRAMMD5
+	}
 	w.uint(flags)
 	w.time(a.Created)
 	w.str(a.password)
@@ -66,6 +72,7 @@ func appendRecord(b []byte, a *record) []byte {
 	for _, id := range a.Senders {
 		w.uint(uint64(id))
 	}
+	appendSecrets(&w, a)
 	return w.b
 }
 
@@ -91,6 +98,11 @@ func decodeRecord(b []byte) (*record, error) {
 	}
 	if b[0] > 2 {
 		a.Senders = r.senders()
+	}
+	if b[0] > 3 {
+		known |= flagCRAMMD5
+		a.CRAMMD5 = flags&flagCRAMMD5 != 0
+		r.secrets(a)
 	}
 	if id == 0 || id > maxAccountID || a.Quota < 0 || a.MaxMessages < 0 || flags&^known != 0 {
 		r.bad = true

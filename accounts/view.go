@@ -19,6 +19,11 @@ type view struct {
 	addresses map[string]mail.AccountID // address key -> whose it is
 	aliases   map[string]Alias          // address key -> alias
 	next      mail.AccountID
+	// certificates has whose each is.
+	certificates map[Fingerprint]mail.AccountID
+
+	// What tally has counted, of accounts that may log in.
+	withoutScram, withCRAM int
 }
 
 // clone copies the maps; what is in them is shared and replaced as a whole.
@@ -29,6 +34,8 @@ func (v *view) clone() *view {
 		addresses: maps.Clone(v.addresses),
 		aliases:   maps.Clone(v.aliases),
 		next:      v.next,
+
+		certificates: maps.Clone(v.certificates),
 	}
 }
 
@@ -37,12 +44,34 @@ func (v *view) link(r *record) {
 	for _, a := range r.Addresses {
 		v.addresses[a.Key()] = r.ID
 	}
+	for _, c := range r.Certificates {
+		v.certificates[c.Fingerprint] = r.ID
+	}
 }
 
 func (v *view) unlink(r *record) {
 	delete(v.accounts, r.ID)
 	for _, a := range r.Addresses {
 		delete(v.addresses, a.Key())
+	}
+	for _, c := range r.Certificates {
+		delete(v.certificates, c.Fingerprint)
+	}
+}
+
+// tally counts what Offers wants to know.
+func (v *view) tally() {
+	v.withoutScram, v.withCRAM = 0, 0
+	for _, r := range v.accounts {
+		if r.Disabled {
+			continue
+		}
+		if len(r.scram256.Salt) == 0 {
+			v.withoutScram++
+		}
+		if len(r.cram) > 0 {
+			v.withCRAM++
+		}
 	}
 }
 
@@ -82,6 +111,8 @@ func readView(tx *bolt.Tx) (*view, error) {
 		accounts:  map[mail.AccountID]*record{},
 		addresses: map[string]mail.AccountID{},
 		aliases:   map[string]Alias{},
+
+		certificates: map[Fingerprint]mail.AccountID{},
 	}
 	for _, name := range [][]byte{bucketMeta, bucketDomain, bucketAccount, bucketAlias} {
 		if tx.Bucket(name) == nil {

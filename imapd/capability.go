@@ -77,7 +77,9 @@ func (s *session) capabilities() string {
 			list = append(list, "STARTTLS")
 		}
 		if s.mayLogin() {
-			list = append(list, "AUTH=PLAIN")
+			for _, name := range s.sasl().Mechanisms() {
+				list = append(list, "AUTH="+name)
+			}
 		} else {
 			list = append(list, "LOGINDISABLED")
 		}

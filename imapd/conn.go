@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"mailstead/sasl"
 )
 
 // handshakeTimeout bounds a TLS handshake, and lastWordsTimeout the writing of
@@ -23,6 +25,7 @@ type conn struct {
 	raw            net.Conn
 	net            net.Conn // raw or TLS over it
 	secure         bool
+	channel        sasl.Channel
 	coded          bool // what is written was compressed
 	commandTimeout time.Duration
 	writeTimeout   time.Duration
@@ -46,7 +49,7 @@ func newConn(c net.Conn, o Options) *conn {
 
 // startTLS makes all further bytes TLS.
 func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
-	t := tls.Server(c.raw, config)
+	t, shook := tls.Server(c.raw, config), sasl.Handshake(config)
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	if err := c.raw.SetDeadline(time.Time{}); err != nil {
@@ -57,7 +60,7 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.net, c.secure = t, true
+	c.net, c.secure, c.channel = t, true, shook(t.ConnectionState())
 	return nil
 }
 

@@ -1,15 +1,15 @@
 package imapd
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
-	"strings"
 	"time"
 
 	"mailstead/imapd/wire"
 	"mailstead/internal/logkey"
+	"mailstead/mail"
+	"mailstead/sasl"
 )
 
 // maxSASL is the longest SASL response, in bytes of base64.
@@ -21,43 +21,56 @@ func (s *session) login(ctx context.Context, c *wire.Command) (reply, error) {
 		return s.needsTLS(), nil
 	}
 	a := c.Args.(wire.LoginArgs)
-	return s.enter(ctx, a.User, a.Password)
+	id, err := s.srv.o.Authenticator.Credentials(s.remote).Password(ctx, a.User, a.Password)
+	if err != nil {
+		return s.refuse(ctx, a.User, err)
+	}
+	return s.enter(a.User, "LOGIN command", id)
 }
 
 func (s *session) needsTLS() reply {
 	return no("PRIVACYREQUIRED", "Passwords are not accepted without TLS")
 }
 
-// authenticate is RFC 9051 §6.2.2 with SASL PLAIN (RFC 4616).
+// authenticate is RFC 9051 §6.2.2, with the initial response of RFC 4959. Any
+// number of challenges may follow.
 func (s *session) authenticate(ctx context.Context, c *wire.Command) (reply, error) {
 	a := c.Args.(wire.AuthenticateArgs)
-	if !strings.EqualFold(a.Mechanism, "PLAIN") {
-		return no("CANNOT", "That mechanism is not offered"), nil
-	}
 	if !s.mayLogin() {
 		return s.needsTLS(), nil
 	}
-	response := a.Initial
-	if !a.HasInitial {
-		var err error
-		if response, err = s.saslResponse(); err != nil {
+	x, err := s.sasl().Start(a.Mechanism)
+	if err != nil {
+		return s.replyTo("AUTHENTICATE", err), nil
+	}
+	var response []byte
+	if a.HasInitial {
+		response = append([]byte{}, a.Initial...) // RFC 4959 §3: "=" is empty, not missing
+	}
+	for {
+		challenge, id, err := x.Next(ctx, response)
+		switch {
+		case errors.Is(err, sasl.ErrMalformed):
+			return bad("Not a response of " + x.Mechanism()), nil
+		case err != nil:
+			return s.refuse(ctx, x.User(), err)
+		case id != nil:
+			return s.enter(x.User(), x.Mechanism(), *id)
+		}
+		if response, err = s.saslResponse(challenge); err != nil {
 			return reply{}, err
 		}
 	}
-	fields := bytes.Split(response, []byte{0})
-	if len(fields) != 3 {
-		return bad("Not a PLAIN response"), nil
-	}
-	authz, user, password := string(fields[0]), string(fields[1]), string(fields[2])
-	if authz != "" && !strings.EqualFold(authz, user) {
-		return no("AUTHORIZATIONFAILED", "Acting for another user is not possible"), nil
-	}
-	return s.enter(ctx, user, password)
 }
 
-// saslResponse asks for the client's response.
-func (s *session) saslResponse() ([]byte, error) {
-	if err := s.continuation(""); err != nil {
+// sasl is SASL for this connection.
+func (s *session) sasl() sasl.Server {
+	return sasl.Server{Credentials: s.srv.o.Authenticator.Credentials(s.remote), Channel: s.conn.channel, Hostname: s.srv.o.Hostname}
+}
+
+// saslResponse asks for the client's response to a challenge.
+func (s *session) saslResponse(challenge []byte) ([]byte, error) {
+	if err := s.continuation(base64.StdEncoding.EncodeToString(challenge)); err != nil {
 		return nil, fatal{err}
 	}
 	line, err := s.r.ReadLine(maxSASL)
@@ -74,12 +87,9 @@ func (s *session) saslResponse() ([]byte, error) {
 	return response, nil
 }
 
-// enter checks a password and lets the client in.
-func (s *session) enter(ctx context.Context, user, password string) (reply, error) {
-	id, err := s.srv.o.Authenticator.Login(ctx, user, password, s.remote)
-	if err != nil {
-		return s.refuse(ctx, user, err)
-	}
+// enter lets the client in.
+func (s *session) enter(user, mechanism string, who sasl.Identity) (reply, error) {
+	id := mail.AccountID(who.Account)
 	if ok, err := s.srv.o.Store.HasAccount(id); err != nil || !ok {
 		s.log.Error("account has no mailboxes", logkey.Account, user, logkey.Err, err)
 		return unavailable(), nil
@@ -88,7 +98,7 @@ func (s *session) enter(ctx context.Context, user, password string) (reply, erro
 	s.watch()
 	s.conn.loggedIn()
 	s.log = s.log.With(logkey.Account, user)
-	s.log.Info("logged in", "tls", s.conn.secure)
+	s.log.Info("logged in", "tls", s.conn.secure, "mechanism", mechanism)
 	return okCode("CAPABILITY "+s.capabilities(), "Logged in"), nil
 }
 
@@ -115,7 +125,7 @@ func (s *session) watch() {
 func (s *session) refuse(ctx context.Context, user string, err error) (reply, error) {
 	s.failures++
 	s.log.Info("login failed", logkey.Account, user, logkey.Err, err)
-	if errors.Is(err, ErrBadCredentials) {
+	if errors.Is(err, sasl.ErrBadCredentials) || errors.Is(err, sasl.ErrBinding) {
 		delay := time.NewTimer(time.Duration(s.failures) * s.srv.o.LoginDelay)
 		defer delay.Stop()
 		select {

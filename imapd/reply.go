@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"mailstead/internal/logkey"
+	"mailstead/sasl"
 	"mailstead/storage"
 )
 
@@ -98,8 +99,11 @@ var answers = []struct {
 	{context.Canceled, no("UNAVAILABLE", "Server is shutting down")},
 	{context.DeadlineExceeded, unavailable()},
 	{errNoPermission, noPermission()},
-	{ErrBadCredentials, no("AUTHENTICATIONFAILED", "Wrong user name or password")},
-	{ErrThrottled, no("UNAVAILABLE", "Too many failed logins; try again later")},
+	{sasl.ErrBadCredentials, no("AUTHENTICATIONFAILED", "Wrong user name or password")},
+	{sasl.ErrThrottled, no("UNAVAILABLE", "Too many failed logins; try again later")},
+	{sasl.ErrBinding, no("AUTHENTICATIONFAILED", "The channel binding does not fit")},
+	{sasl.ErrActsForAnother, no("AUTHORIZATIONFAILED", "Acting for another user is not possible")},
+	{sasl.ErrMechanism, no("CANNOT", "That mechanism is not offered")},
 }
 
 // replyTo turns the error of a command into its answer. What it does not know

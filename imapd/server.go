@@ -3,7 +3,6 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -17,6 +16,7 @@ import (
 	"mailstead/internal/netd"
 	"mailstead/internal/spool"
 	"mailstead/mail"
+	"mailstead/sasl"
 	"mailstead/storage"
 )
 
@@ -32,17 +32,10 @@ const (
 	DefaultProgressEvery  = 10 * time.Second // RFC 9585 §4 has it no more often
 )
 
-// Errors of Authenticator that get an answer of their own; any other is
-// temporary.
-var (
-	ErrBadCredentials = errors.New("wrong user name or password")
-	ErrThrottled      = errors.New("too many attempts")
-)
-
 // Authenticator knows who may log in.
 type Authenticator interface {
-	// Login gives the account, or ErrBadCredentials, or ErrThrottled.
-	Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error)
+	// Credentials is what a client at this address is checked against.
+	Credentials(from netip.Addr) sasl.Credentials
 	// AccountAt finds the account that has an address of its own, AddressOf the
 	// address that an account goes by, empty when it is gone.
 	AccountAt(address string) (mail.AccountID, bool)

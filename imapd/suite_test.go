@@ -24,6 +24,8 @@ import (
 
 	"mailstead/internal/netd"
 	"mailstead/mail"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 	"mailstead/storage"
 	"mailstead/storage/storagetest"
 )
@@ -41,22 +43,23 @@ const (
 type logins struct {
 	mu      sync.Mutex
 	watched map[mail.AccountID][]chan struct{}
+	sasl    sasltest.Credentials // set before the server is used
 }
 
-func (l *logins) Login(_ context.Context, user, pass string, _ netip.Addr) (mail.AccountID, error) {
-	switch {
-	case user == "throttled@example.test":
-		return 0, ErrThrottled
-	case user == "broken@example.test":
-		return 0, errors.New("disk on fire")
-	case user == "alice@example.test" && pass == password:
-		return alice, nil
-	case user == "bob@example.test" && pass == password:
-		return bob, nil
-	case user == "postmaster@example.test" && pass == password:
-		return postmaster, nil
+func (l *logins) Credentials(netip.Addr) sasl.Credentials {
+	c := l.sasl
+	c.Users = map[string]uint32{"alice@example.test": uint32(alice), "bob@example.test": uint32(bob), "postmaster@example.test": uint32(postmaster)}
+	c.Secret = password
+	c.Refuse = func(user string) error {
+		switch user {
+		case "throttled@example.test":
+			return sasl.ErrThrottled
+		case "broken@example.test":
+			return errors.New("disk on fire")
+		}
+		return nil
 	}
-	return 0, ErrBadCredentials
+	return c
 }
 
 func (l *logins) AccountAt(address string) (mail.AccountID, bool) {

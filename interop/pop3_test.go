@@ -17,6 +17,8 @@ import (
 	"mailstead/internal/netd"
 	"mailstead/mail"
 	"mailstead/pop3d"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 	"mailstead/storage"
 	"mailstead/storage/storagetest"
 )
@@ -65,11 +67,8 @@ func command(t *testing.T, path string, args ...string) *exec.Cmd {
 // alice is the only account.
 type alice struct{}
 
-func (alice) Login(_ context.Context, user, pass string, _ netip.Addr) (mail.AccountID, error) {
-	if user != login || pass != password {
-		return 0, pop3d.ErrBadCredentials
-	}
-	return 1, nil
+func (alice) Credentials(netip.Addr) sasl.Credentials {
+	return sasltest.Credentials{Users: map[string]uint32{login: 1}, Secret: password, CRAMMD5: true}
 }
 
 func (alice) Watch(mail.AccountID) (<-chan struct{}, func()) { return nil, func() {} }

@@ -19,21 +19,28 @@ import (
 	"mailstead/internal/netd"
 	"mailstead/mail"
 	"mailstead/pop3d"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 	"mailstead/storage"
 	"mailstead/storage/storagetest"
 )
 
 // users is an Authenticator with one account.
-type users struct{ ended chan struct{} }
+type users struct {
+	ended chan struct{}
+	sasl  sasltest.Credentials
+}
 
-func (users) Login(_ context.Context, user, password string, _ netip.Addr) (mail.AccountID, error) {
-	switch {
-	case user == "alice" && password == "pass word":
-		return 1, nil
-	case user == "slow":
-		return 0, pop3d.ErrThrottled
+func (u users) Credentials(netip.Addr) sasl.Credentials {
+	c := u.sasl
+	c.Users, c.Secret = map[string]uint32{"alice": 1}, "pass word"
+	c.Refuse = func(user string) error {
+		if user == "slow" {
+			return sasl.ErrThrottled
+		}
+		return nil
 	}
-	return 0, pop3d.ErrBadCredentials
+	return c
 }
 
 func (u users) Watch(mail.AccountID) (<-chan struct{}, func()) { return u.ended, func() {} }
@@ -55,7 +62,7 @@ func start(t testing.TB, o pop3d.Options) *suite {
 // startOn is start with a store in dir.
 func startOn(t testing.TB, dir string, opts storage.Options, o pop3d.Options) *suite {
 	t.Helper()
-	s := &suite{dir: dir, store: storagetest.OpenDir(t, dir, opts), users: users{make(chan struct{})}}
+	s := &suite{dir: dir, store: storagetest.OpenDir(t, dir, opts), users: users{ended: make(chan struct{})}}
 	if err := s.store.CreateAccount(t.Context(), 1, "alice"); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"mailstead/mail"
 	"mailstead/pop3d"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 	"mailstead/storage"
 	"mailstead/storage/storagetest"
 )
@@ -21,8 +23,8 @@ import (
 // anyone may log in.
 type anyone struct{}
 
-func (anyone) Login(context.Context, string, string, netip.Addr) (mail.AccountID, error) {
-	return 1, nil
+func (anyone) Credentials(netip.Addr) sasl.Credentials {
+	return sasltest.Credentials{Anyone: sasl.Identity{Account: 1, Name: "a"}, CRAMMD5: true}
 }
 
 func (anyone) Watch(mail.AccountID) (<-chan struct{}, func()) { return nil, func() {} }
@@ -54,6 +56,7 @@ func FuzzCommands(f *testing.F) {
 		"", "\r\n", "QUIT", "CAPA\r\nUSER a\r\nPASS b\r\nSTAT\r\nLIST\r\nUIDL\r\nRETR 1\r\nDELE 1\r\nRSET\r\nTOP 2 1\r\nNOOP",
 		"USER a\r\nPASS b c  d\r\nLIST 1\r\nLIST 99999999999999999999\r\nUIDL 0\r\nTOP 1\r\nTOP 1 -1\r\nTOP 1 99999999999999999999\r\nDELE 1\r\nRETR 1\r\nDELE 1\r\nLIST",
 		"AUTH\r\nAUTH PLAIN\r\nAGEAYg==\r\nSTAT", "AUTH PLAIN AGEAYg==\r\nDELE 2", "AUTH PLAIN =\r\nAUTH NONE\r\nAUTH PLAIN\r\n*", "AUTH PLAIN\r\n****",
+		"AUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\nYz1iaXdzLHI9YixwPQ==\r\nAUTH CRAM-MD5\r\nYSAw\r\n",
 		"STLS\r\n\x16\x03\x01", "user a\npass b\nstat\n", "USER\r\nPASS\r\nPASS x\r\nAPOP a b\r\nXYZ", strings.Repeat("x", 600) + "\r\nUSER a", "USER a\r\nUSER b\r\nPASS c\r\n\x00\xff\r\nRETR\r\nRETR 1 2\r\nRETR \xff",
 		strings.Repeat("NO\r\n", 50), "LAST\r\nUTF8\r\nLANG *\r\nSTAT 1",
 	} {

@@ -3,7 +3,6 @@ package pop3d
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -12,20 +11,14 @@ import (
 
 	"mailstead/internal/netd"
 	"mailstead/mail"
+	"mailstead/sasl"
 	"mailstead/storage"
-)
-
-// Errors of Authenticator that get an answer of their own; any other is
-// temporary.
-var (
-	ErrBadCredentials = errors.New("wrong user name or password")
-	ErrThrottled      = errors.New("too many attempts")
 )
 
 // Authenticator knows who may log in.
 type Authenticator interface {
-	// Login gives the account, or ErrBadCredentials, or ErrThrottled.
-	Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error)
+	// Credentials is what a client at this address is checked against.
+	Credentials(from netip.Addr) sasl.Credentials
 	// Watch gives a channel that is closed when the account's sessions must
 	// end, and a function to call when the session has ended.
 	Watch(id mail.AccountID) (<-chan struct{}, func())
@@ -81,11 +74,7 @@ func New(o Options) *Server {
 		o.Maildrops = NewMaildrops()
 	}
 	s := &Server{o: o}
-	n := netd.Options{Proto: "pop3", Logger: o.Logger, Limits: o.Limits, Refuse: []byte("-ERR [SYS/TEMP] too many connections\r\n"), Handler: s.handle}
-	if o.ImplicitTLS {
-		n.TLS = o.TLS
-	}
-	s.net = netd.New(n)
+	s.net = netd.New(netd.Options{Proto: "pop3", Logger: o.Logger, Limits: o.Limits, Refuse: []byte("-ERR [SYS/TEMP] too many connections\r\n"), Handler: s.handle})
 	return s
 }
 

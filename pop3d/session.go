@@ -15,6 +15,7 @@ import (
 
 	"mailstead/internal/logkey"
 	"mailstead/internal/netd"
+	"mailstead/sasl"
 )
 
 const (
@@ -38,6 +39,8 @@ type session struct {
 	remote netip.Addr
 	secure bool
 
+	channel sasl.Channel
+
 	user   string
 	bad    int
 	failed int
@@ -50,7 +53,9 @@ func (s *Server) handle(ctx context.Context, c net.Conn) {
 	defer cancel()
 	x := &session{srv: s, ctx: ctx, conn: c, remote: netd.RemoteAddr(c)}
 	x.attach(c)
-	_, x.secure = c.(*tls.Conn)
+	if s.o.ImplicitTLS && !x.beginTLS() {
+		return
+	}
 	defer func() { _ = x.conn.Close() }() // after STLS: sends the alert; the peer may be gone
 	defer x.release()
 	// A read is what a session waits in: its end interrupts it.
@@ -209,7 +214,7 @@ func (x *session) canSTLS() bool { return x.srv.o.TLS != nil && !x.secure && x.d
 func (x *session) capa(string) {
 	caps := []string{"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER", "IMPLEMENTATION Mailstead"}
 	if x.drop == nil && x.mayAuth() {
-		caps = append(caps, "USER", "SASL PLAIN")
+		caps = append(caps, "USER", "SASL "+strings.Join(x.sasl().Mechanisms(), " "))
 	}
 	if x.canSTLS() {
 		caps = append(caps, "STLS")
@@ -235,14 +240,22 @@ func (x *session) stls(string) {
 	}
 	x.ok("begin TLS")
 	x.flush()
-	t := tls.Server(x.conn, x.srv.o.TLS)
+	if !x.beginTLS() {
+		x.quit = true
+	}
+	x.user = ""
+}
+
+// beginTLS makes all further bytes TLS.
+func (x *session) beginTLS() bool {
+	t, shook := tls.Server(x.conn, x.srv.o.TLS), sasl.Handshake(x.srv.o.TLS)
 	ctx, cancel := context.WithTimeout(x.ctx, 30*time.Second)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
 		x.srv.o.Logger.Debug("tls handshake failed", logkey.Proto, "pop3", logkey.Remote, x.remote.String(), logkey.Err, err)
-		x.quit = true
-		return
+		return false
 	}
 	x.attach(t)
-	x.secure, x.user = true, ""
+	x.secure, x.channel = true, shook(t.ConnectionState())
+	return true
 }

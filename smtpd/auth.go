@@ -1,14 +1,14 @@
 package smtpd
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
-	"strings"
 
-	sasl "github.com/emersion/go-sasl"
+	gosasl "github.com/emersion/go-sasl"
 
 	"mailstead/internal/logkey"
+	"mailstead/mail"
+	"mailstead/sasl"
 )
 
 // AuthMechanisms implements smtp.AuthSession: what EHLO offers now.
@@ -16,7 +16,7 @@ func (s *session) AuthMechanisms() []string {
 	if !s.mayLogin() {
 		return nil
 	}
-	return []string{"PLAIN", "LOGIN"}
+	return s.sasl().Mechanisms()
 }
 
 // mayLogin tells whether a password may be said on this connection.
@@ -26,29 +26,23 @@ func (s *session) mayLogin() bool {
 }
 
 // Auth implements smtp.AuthSession.
-func (s *session) Auth(mechanism string) (sasl.Server, error) {
+func (s *session) Auth(mechanism string) (gosasl.Server, error) {
 	switch {
 	case s.tx.active:
 		return nil, refusal(authInMail)
 	case !s.mayLogin():
 		return nil, s.refuse("login failed", refusal(tlsFirst))
-	case mechanism == "PLAIN":
-		return &plainExchange{s: s}, nil
-	case mechanism == "LOGIN":
-		return &loginExchange{s: s}, nil
 	}
-	return nil, refusal(unknownMechanism)
+	x, err := s.sasl().Start(mechanism)
+	if err != nil {
+		return nil, refusal(unknownMechanism)
+	}
+	return exchange{s, x}, nil
 }
 
-// login checks a password and notes who is there.
-func (s *session) login(user, password string) error {
-	id, err := s.srv.o.Authenticator.Authenticate(s.srv.ctx, user, password, s.c.remote)
-	if err == nil {
-		s.user, s.c.authed = &id, true
-		s.c.log.Info("login succeeded", logkey.Account, id.Login.String())
-		return nil
-	}
-	return s.loginFailed(user, err)
+// sasl is SASL for this connection.
+func (s *session) sasl() sasl.Server {
+	return sasl.Server{Credentials: s.srv.o.Authenticator.Credentials(s.c.remote), Channel: s.c.channel, Hostname: s.srv.o.Hostname}
 }
 
 // loginFailed refuses a login; after a few the connection ends.
@@ -57,47 +51,36 @@ func (s *session) loginFailed(user string, err error) error {
 		s.c.farewell = tooManyErrors
 	}
 	refused := s.refuse("login failed", err, slog.String(logkey.Account, clip(user)))
-	if errors.Is(err, ErrBadCredentials) || errors.Is(err, ErrThrottled) {
-		return refused
+	for _, known := range []error{sasl.ErrBadCredentials, sasl.ErrThrottled, sasl.ErrBinding, sasl.ErrActsForAnother} {
+		if errors.Is(err, known) {
+			return refused
+		}
 	}
 	return refusal(loginUnavailable)
 }
 
-// plainExchange is PLAIN (RFC 4616).
-type plainExchange struct{ s *session }
-
-// Next implements sasl.Server.
-func (x *plainExchange) Next(response []byte) (challenge []byte, done bool, err error) {
-	if response == nil {
-		return []byte{}, false, nil
-	}
-	parts := bytes.Split(response, []byte{0})
-	if len(parts) != 3 || len(parts[1]) == 0 {
-		return nil, false, refusal(badResponse)
-	}
-	identity, user, password := string(parts[0]), string(parts[1]), string(parts[2])
-	if identity != "" && !strings.EqualFold(identity, user) {
-		return nil, false, x.s.loginFailed(user, ErrBadCredentials) // nobody may act for another
-	}
-	return nil, true, x.s.login(user, password)
+// exchange is one SASL exchange in go-smtp's terms (RFC 4954 §4).
+type exchange struct {
+	s *session
+	x *sasl.Exchange
 }
 
-// loginExchange is LOGIN, which no RFC describes but many clients speak: two
-// questions, two answers. The first may come with the command.
-type loginExchange struct {
-	s       *session
-	user    string
-	hasUser bool
-}
-
-// Next implements sasl.Server.
-func (x *loginExchange) Next(response []byte) (challenge []byte, done bool, err error) {
+// Next implements gosasl.Server. It gives an error of go-smtp's.
+func (e exchange) Next(response []byte) (challenge []byte, done bool, err error) {
+	challenge, id, err := e.x.Next(e.s.srv.ctx, response)
 	switch {
-	case response == nil:
-		return []byte("Username:"), false, nil
-	case !x.hasUser:
-		x.user, x.hasUser = string(response), true
-		return []byte("Password:"), false, nil
+	case errors.Is(err, sasl.ErrMalformed):
+		return nil, false, refusal(badResponse)
+	case err != nil:
+		return nil, false, e.s.loginFailed(e.x.User(), err)
+	case id == nil:
+		return challenge, false, nil
 	}
-	return nil, true, x.s.login(x.user, string(response))
+	addr, err := mail.ParseAddress(id.Name)
+	if err != nil {
+		return nil, false, e.s.loginFailed(e.x.User(), err)
+	}
+	e.s.user, e.s.c.authed = &Identity{Account: mail.AccountID(id.Account), Login: addr}, true
+	e.s.c.log.Info("login succeeded", logkey.Account, addr.String(), "mechanism", e.x.Mechanism())
+	return nil, true, nil
 }

@@ -14,13 +14,15 @@ import (
 	"sync"
 	"testing"
 
-	sasl "github.com/emersion/go-sasl"
+	gosasl "github.com/emersion/go-sasl"
 	smtp "github.com/emersion/go-smtp"
 
 	"mailstead/accounts"
 	"mailstead/delivery"
 	"mailstead/internal/spool"
 	"mailstead/mail"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 	"mailstead/smtpd"
 	"mailstead/storage"
 	"mailstead/storage/storagetest"
@@ -33,13 +35,22 @@ type house struct {
 	store *storage.Store
 }
 
-// Authenticate implements smtpd.Authenticator.
-func (h house) Authenticate(ctx context.Context, user, password string, from netip.Addr) (smtpd.Identity, error) {
-	a, err := h.db.Authenticate(ctx, user, password, from)
+// Credentials implements smtpd.Authenticator.
+func (h house) Credentials(from netip.Addr) sasl.Credentials { return passwords{db: h.db, from: from} }
+
+// passwords knows the accounts of a house by their passwords alone.
+type passwords struct {
+	sasltest.Credentials
+	db   *accounts.DB
+	from netip.Addr
+}
+
+func (p passwords) Password(ctx context.Context, user, password string) (sasl.Identity, error) {
+	a, err := p.db.Authenticate(ctx, user, password, p.from)
 	if errors.Is(err, accounts.ErrBadCredentials) {
-		return smtpd.Identity{}, smtpd.ErrBadCredentials
+		err = sasl.ErrBadCredentials
 	}
-	return smtpd.Identity{Account: a.ID, Login: a.Address}, err
+	return sasl.Identity{Account: uint32(a.ID), Name: a.Address.String()}, err
 }
 
 // MayUse implements smtpd.Authenticator.
@@ -176,10 +187,10 @@ func TestSubmissionWithClient(t *testing.T) {
 			}
 			defer c.Close()
 			var status *smtp.SMTPError
-			if err := c.Auth(sasl.NewPlainClient("", "alice@example.test", "wrong password")); !errors.As(err, &status) || status.Code != 535 {
+			if err := c.Auth(gosasl.NewPlainClient("", "alice@example.test", "wrong password")); !errors.As(err, &status) || status.Code != 535 {
 				t.Errorf("wrong password: got %v, want 535", err)
 			}
-			if err := c.Auth(sasl.NewLoginClient("alice@example.test", "long enough")); err != nil {
+			if err := c.Auth(gosasl.NewLoginClient("alice@example.test", "long enough")); err != nil {
 				t.Fatal(err)
 			}
 			msg := "From: alice@example.test\r\nBcc: secret@example.test\r\nSubject: x\r\n\r\nhi\r\n"

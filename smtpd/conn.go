@@ -16,6 +16,7 @@ import (
 
 	"mailstead/internal/logkey"
 	"mailstead/internal/netd"
+	"mailstead/sasl"
 )
 
 // conn stands between the socket and go-smtp. go-smtp reads one command at a
@@ -54,6 +55,7 @@ type conn struct {
 	helo     string // the same once accepted; empty before EHLO
 	esmtp    bool   // EHLO, not HELO
 	tls      *tls.ConnectionState
+	channel  sasl.Channel
 	authed   bool
 	bad      int // commands not understood
 	refusals int // senders and recipients refused
@@ -249,7 +251,7 @@ func (c *conn) handshake() bool {
 		return false
 	}
 	defer c.busy()
-	t := tls.Server(c.Conn, cfg)
+	t, shook := tls.Server(c.Conn, cfg), sasl.Handshake(cfg)
 	ctx, cancel := context.WithTimeout(c.srv.ctx, handshakeTimeout)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -257,7 +259,7 @@ func (c *conn) handshake() bool {
 		return false
 	}
 	state := t.ConnectionState()
-	c.stream, c.tls = t, &state
+	c.stream, c.tls, c.channel = t, &state, shook(state)
 	c.br.Reset(t)
 	c.bw.Reset(timedWriter{t, c.srv.o.WriteTimeout})
 	return true

@@ -16,6 +16,8 @@ import (
 	"mailstead/delivery"
 	"mailstead/internal/netd"
 	"mailstead/mail"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 )
 
 // anything takes every message and every login.
@@ -41,8 +43,8 @@ func (a anything) Deliver(_ context.Context, env delivery.Envelope, body deliver
 	return delivery.Receipt{Mailboxes: 1}, nil
 }
 
-func (anything) Authenticate(context.Context, string, string, netip.Addr) (Identity, error) {
-	return Identity{Account: 1, Login: mail.Address{Local: "a", Domain: "b.test"}}, nil
+func (anything) Credentials(netip.Addr) sasl.Credentials {
+	return sasltest.Credentials{Anyone: sasl.Identity{Account: 1, Name: "a@b.test"}, CRAMMD5: true}
 }
 
 func (anything) MayUse(mail.AccountID, mail.Address) bool { return true }
@@ -60,6 +62,7 @@ func FuzzSession(f *testing.F) {
 		"EHLO c\r\nAUTH PLAIN AGEAYg==\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\nFrom: a@b.test\r\nBcc: x\r\n y\r\n\r\n.\r\n",
 		"EHLO c\r\nAUTH LOGIN\r\nYQ==\r\nYg==\r\nRSET\r\nNOOP\r\nVRFY x\r\nHELP\r\n",
 		"EHLO c\r\nAUTH LOGIN\r\n\n*\r\n",
+		"EHLO c\r\nAUTH SCRAM-SHA-256 biwsbj1hLHI9Yg==\r\nYz1iaXdzLHI9YixwPQ==\r\nAUTH CRAM-MD5\r\nYSAw\r\n",
 		"EHLO c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n\n.\n\r\n.\r\r\n.\r\n",
 		"EHLO c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nBDAT 1\r\nxRSET\r\nBDAT 99999999999\r\n",
 		"EHLO c\r\nMAIL FROM:<a@b.test>\r\nBDAT 5\r\nabcdeBDAT 0 LAST\r\nSTARTTLS\r\n",

@@ -21,6 +21,8 @@ import (
 	"mailstead/delivery"
 	"mailstead/internal/netd"
 	"mailstead/mail"
+	"mailstead/sasl"
+	"mailstead/sasl/sasltest"
 	"mailstead/smtpd"
 )
 
@@ -101,20 +103,23 @@ func (d *fakeDeliverer) all() []taken {
 }
 
 // fakeUsers knows alice, account 1, with the password secret.
-type fakeUsers struct{}
+type fakeUsers struct{ sasl sasltest.Credentials }
 
-func (fakeUsers) Authenticate(_ context.Context, user, password string, from netip.Addr) (smtpd.Identity, error) {
-	switch {
-	case !from.IsLoopback():
-		return smtpd.Identity{}, errors.New("not the address of the client")
-	case user == "throttled@example.test":
-		return smtpd.Identity{}, smtpd.ErrThrottled
-	case user == "broken@example.test":
-		return smtpd.Identity{}, errors.New("a detail of the disk")
-	case user == "alice@example.test" && password == "secret":
-		return smtpd.Identity{Account: 1, Login: mail.Address{Local: "alice", Domain: "example.test"}}, nil
+func (u fakeUsers) Credentials(from netip.Addr) sasl.Credentials {
+	c := u.sasl
+	c.Users, c.Secret = map[string]uint32{"alice@example.test": 1}, "secret"
+	c.Refuse = func(user string) error {
+		switch {
+		case !from.IsLoopback():
+			return errors.New("not the address of the client")
+		case user == "throttled@example.test":
+			return sasl.ErrThrottled
+		case user == "broken@example.test":
+			return errors.New("a detail of the disk")
+		}
+		return nil
 	}
-	return smtpd.Identity{}, smtpd.ErrBadCredentials
+	return c
 }
 
 func (fakeUsers) MayUse(id mail.AccountID, addr mail.Address) bool {

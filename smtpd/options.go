@@ -3,7 +3,6 @@ package smtpd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"mailstead/internal/netd"
 	"mailstead/internal/spool"
 	"mailstead/mail"
+	"mailstead/sasl"
 )
 
 // Role is whom a server talks to.
@@ -50,18 +50,12 @@ type Identity struct {
 
 // Authenticator knows users.
 type Authenticator interface {
-	// Authenticate checks a password. Errors: ErrBadCredentials, ErrThrottled;
-	// any other is answered as temporary.
-	Authenticate(ctx context.Context, user, password string, from netip.Addr) (Identity, error)
+	// Credentials is what a client at this address is checked against; names are
+	// addresses.
+	Credentials(from netip.Addr) sasl.Credentials
 	// MayUse tells whether an account may send as an address.
 	MayUse(id mail.AccountID, addr mail.Address) bool
 }
-
-// Errors of an Authenticator.
-var (
-	ErrBadCredentials = errors.New("wrong user name or password")
-	ErrThrottled      = errors.New("too many failed logins")
-)
 
 // Defaults of Options, and limits that are not options.
 const (

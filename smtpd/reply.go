@@ -11,6 +11,7 @@ import (
 
 	"mailstead/delivery"
 	"mailstead/mail"
+	"mailstead/sasl"
 )
 
 // refusal makes an error of go-smtp from a reply line with an enhanced status
@@ -64,8 +65,10 @@ var answers = []struct {
 	{delivery.ErrOverQuota, "452 4.2.2 Mailbox full"},
 	{delivery.ErrNoSpace, noSpace},
 	{delivery.ErrUnavailable, unavailable},
-	{ErrBadCredentials, badCredentials},
-	{ErrThrottled, throttled},
+	{sasl.ErrBadCredentials, badCredentials},
+	{sasl.ErrThrottled, throttled},
+	{sasl.ErrBinding, badCredentials},
+	{sasl.ErrActsForAnother, badCredentials},
 	{os.ErrDeadlineExceeded, timedOut},
 	{errEndless, tooBig},
 	{errAborted, unfinished},

@@ -47,22 +47,27 @@ func limits(c config.Connections) netd.Limits {
 func (u *suite) newDoors(c *config.Config) map[string]door {
 	conf := u.certs.Config()
 	getTLS := func() *tls.Config { return conf }
+	// Where users log in they may show a certificate, which nobody vouches for:
+	// EXTERNAL knows it by its fingerprint.
+	asking := conf.Clone()
+	asking.ClientAuth = tls.RequestClientCert
+	askTLS := func() *tls.Config { return asking }
 	spools := spool.Dir{Path: u.spool}
 	mta := smtpd.Options{Hostname: c.Hostname, TLS: getTLS, AllowInsecureAuth: c.AllowInsecureLogin, Authenticator: smtpLogin{login{u.accounts}}, Logger: u.log, Spool: spools,
 		Deliverer:      delivery.New(delivery.Deps{Accounts: u.accounts, Store: u.store, Logger: u.log}),
 		MaxMessageSize: int64(c.SMTP.MaxSize), MaxRecipients: c.SMTP.MaxRecipients, Limits: limits(c.SMTP.Connections),
 		CommandTimeout: time.Duration(c.SMTP.CommandTimeout), DataTimeout: time.Duration(c.SMTP.DataTimeout), GreetDelay: time.Duration(c.SMTP.GreetDelay)}
 	msa := mta
-	msa.Role, msa.GreetDelay = smtpd.Submission, 0
+	msa.Role, msa.GreetDelay, msa.TLS = smtpd.Submission, 0, askTLS
 	msa.MaxMessageSize, msa.MaxRecipients, msa.Limits = int64(c.Submission.MaxSize), c.Submission.MaxRecipients, limits(c.Submission.Connections)
 	msa.CommandTimeout, msa.DataTimeout = time.Duration(c.Submission.CommandTimeout), time.Duration(c.Submission.DataTimeout)
 	msas := msa
 	msas.ImplicitTLS = true
-	pop := pop3d.Options{Authenticator: popLogin{login{u.accounts}}, Store: u.store, TLS: conf, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log,
+	pop := pop3d.Options{Authenticator: login{u.accounts}, Store: u.store, TLS: asking, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log,
 		Limits: limits(c.POP3.Connections), IdleTimeout: time.Duration(c.POP3.IdleTimeout), Maildrops: u.maildrops}
 	pops := pop
 	pops.ImplicitTLS = true
-	imap := imapd.Options{Authenticator: imapLogin{login{u.accounts}}, Administration: administration{u.accounts}, Store: u.store, TLS: getTLS, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log, Spool: spools,
+	imap := imapd.Options{Authenticator: imapLogin{login{u.accounts}}, Administration: administration{u.accounts}, Store: u.store, TLS: askTLS, AllowInsecureAuth: c.AllowInsecureLogin, Hostname: c.Hostname, Logger: u.log, Spool: spools,
 		MaxMessageSize: int64(c.IMAP.MaxMessageSize), MessageLimit: c.IMAP.MessageLimit, RecentFile: filepath.Join(c.DataDir, "recent"), Limits: limits(c.IMAP.Connections), IdleTimeout: time.Duration(c.IMAP.IdleTimeout), Version: version()}
 	imap.Peer = u.imap
 	u.imap = imapd.New(imap)

@@ -2,63 +2,77 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net/netip"
 
 	"mailstead/accounts"
-	"mailstead/imapd"
 	"mailstead/mail"
-	"mailstead/pop3d"
-	"mailstead/smtpd"
+	"mailstead/sasl"
 	"mailstead/storage"
 )
 
 // login is accounts as the front doors want it.
 type login struct{ db *accounts.DB }
 
-func (l login) authenticate(ctx context.Context, user, password string, from netip.Addr, bad, throttled error) (accounts.Account, error) {
-	a, err := l.db.Authenticate(ctx, user, password, from)
+// Credentials implements Authenticator of every door.
+func (l login) Credentials(from netip.Addr) sasl.Credentials { return credentials{l.db, from} }
+
+// Watch implements Authenticator of imapd and pop3d.
+func (l login) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
+
+// credentials implements sasl.Credentials.
+type credentials struct {
+	db   *accounts.DB
+	from netip.Addr
+}
+
+// Offers implements sasl.Credentials.
+func (c credentials) Offers(certificate []byte) (o sasl.Offers) {
+	o.Scram, o.CRAMMD5 = c.db.Offers()
+	o.External = certificate != nil && c.db.KnowsCertificate(sha256.Sum256(certificate))
+	return o
+}
+
+// Password implements sasl.Credentials.
+func (c credentials) Password(ctx context.Context, user, password string) (sasl.Identity, error) {
+	return identity(c.db.Authenticate(ctx, user, password, c.from))
+}
+
+// Challenge implements sasl.Credentials.
+func (c credentials) Challenge(user string, kind sasl.Secrets) (sasl.Challenge, error) {
+	a, err := c.db.Challenge(user, kind, c.from)
+	if err != nil {
+		_, err = identity(accounts.Account{}, err)
+		return sasl.Challenge{}, err
+	}
+	return sasl.Challenge{Keys: a.Keys, CRAM: a.CRAM, Finish: func(proved bool) (sasl.Identity, error) { return identity(a.Finish(proved)) }}, nil
+}
+
+// Certificate implements sasl.Credentials.
+func (c credentials) Certificate(certificate []byte, user string) (sasl.Identity, error) {
+	return identity(c.db.AuthenticateCertificate(sha256.Sum256(certificate), user, c.from))
+}
+
+// identity is what accounts says in the words of sasl.
+func identity(a accounts.Account, err error) (sasl.Identity, error) {
 	if errors.Is(err, accounts.ErrBadCredentials) {
-		return a, bad
+		return sasl.Identity{}, sasl.ErrBadCredentials
 	}
 	if _, ok := errors.AsType[*accounts.ThrottledError](err); ok {
-		return a, throttled
+		return sasl.Identity{}, sasl.ErrThrottled
 	}
-	return a, err
+	return sasl.Identity{Account: uint32(a.ID), Name: a.Address.String()}, err
 }
 
 // smtpLogin implements smtpd.Authenticator.
 type smtpLogin struct{ login }
 
-// Authenticate implements smtpd.Authenticator.
-func (l smtpLogin) Authenticate(ctx context.Context, user, password string, from netip.Addr) (smtpd.Identity, error) {
-	a, err := l.authenticate(ctx, user, password, from, smtpd.ErrBadCredentials, smtpd.ErrThrottled)
-	return smtpd.Identity{Account: a.ID, Login: a.Address}, err
-}
-
 // MayUse implements smtpd.Authenticator.
 func (l smtpLogin) MayUse(id mail.AccountID, addr mail.Address) bool { return l.db.MaySend(id, addr) }
 
-// popLogin implements pop3d.Authenticator.
-type popLogin struct{ login }
-
-// Login implements pop3d.Authenticator.
-func (l popLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
-	a, err := l.authenticate(ctx, user, password, from, pop3d.ErrBadCredentials, pop3d.ErrThrottled)
-	return a.ID, err
-}
-
-// Watch implements pop3d.Authenticator.
-func (l popLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
-
 // imapLogin implements imapd.Authenticator.
 type imapLogin struct{ login }
-
-// Login implements imapd.Authenticator.
-func (l imapLogin) Login(ctx context.Context, user, password string, from netip.Addr) (mail.AccountID, error) {
-	a, err := l.authenticate(ctx, user, password, from, imapd.ErrBadCredentials, imapd.ErrThrottled)
-	return a.ID, err
-}
 
 // AccountAt implements imapd.Authenticator.
 func (l imapLogin) AccountAt(address string) (mail.AccountID, bool) {
@@ -78,9 +92,6 @@ func (l imapLogin) AddressOf(id mail.AccountID) string {
 	}
 	return a.Address.String()
 }
-
-// Watch implements imapd.Authenticator.
-func (l imapLogin) Watch(id mail.AccountID) (<-chan struct{}, func()) { return l.db.Watch(id) }
 
 // administration implements imapd.Administration.
 type administration struct{ db *accounts.DB }

@@ -20,6 +20,7 @@ var rows = map[string]int{
 	"storage":                       2,
 	"accounts":                      2,
 	"mail":                          1,
+	"sasl":                          1,
 	"internal/netd":                 1,
 	"internal/durable":              0,
 	"internal/inflate":              0,
@@ -43,6 +44,7 @@ var forbidden = map[string][]string{
 var testOnly = map[string]bool{
 	"storage/storagetest": true,
 	"internal/mailtest":   true,
+	"sasl/sasltest":       true,
 	"internal/archtest":   true,
 	"internal/faultfs":    true,
 }
@@ -58,6 +60,7 @@ var libraries = map[string][]string{
 	"go.etcd.io/bbolt":               {"storage", "accounts"},
 	"github.com/BurntSushi/toml":     {"cmd/mailstead/internal/config"},
 	"github.com/alecthomas/kong":     {"cmd/mailstead", "bench"},
+	"github.com/xdg-go/scram":        {"sasl", "sasl/sasltest"},
 }
 
 func TestImportsGoDownTheLayers(t *testing.T) {
