@@ -11,18 +11,22 @@ type Domain struct {
 
 // Account is someone who has mail here.
 type Account struct {
-	ID              uint32    `json:"id"`
-	Address         string    `json:"address"`
-	Addresses       []string  `json:"addresses"`
-	Senders         []string  `json:"senders,omitempty"` // other accounts that may send with these
-	Quota           int64     `json:"quota"`             // bytes, 0: none
-	MaxMessages     int64     `json:"max_messages"`      // 0: no limit
-	Admin           bool      `json:"admin"`
-	Used            int64     `json:"used"` // bytes
-	Messages        int64     `json:"messages"`
-	Disabled        bool      `json:"disabled"`
-	Created         time.Time `json:"created"`
-	PasswordChanged time.Time `json:"password_changed"`
+	ID          uint32   `json:"id"`
+	Address     string   `json:"address"`
+	Addresses   []string `json:"addresses"`
+	Senders     []string `json:"senders,omitempty"` // other accounts that may send with these
+	Quota       int64    `json:"quota"`             // bytes, 0: none
+	MaxMessages int64    `json:"max_messages"`      // 0: no limit
+	Admin       bool     `json:"admin"`
+	Used        int64    `json:"used"` // bytes
+	Messages    int64    `json:"messages"`
+	Disabled    bool     `json:"disabled"`
+	Scram       bool     `json:"scram"`    // the password is known in the form SCRAM needs
+	CRAMMD5     bool     `json:"cram_md5"` // may log in with CRAM-MD5
+
+	Certificates    []Certificate `json:"certificates,omitempty"` // that log in with EXTERNAL
+	Created         time.Time     `json:"created"`
+	PasswordChanged time.Time     `json:"password_changed"`
 	// Password is set only in the answer to a call that has generated it.
 	Password string `json:"password,omitempty"`
 }
@@ -72,6 +76,7 @@ type AccountQuery struct {
 	Quota    *int64 `json:"quota,omitempty"`    // bytes, 0: none; nil: the default
 	Messages *int64 `json:"messages,omitempty"` // for account/quota; 0: no limit
 	Admin    *bool  `json:"admin,omitempty"`    // for account/set
+	CRAMMD5  *bool  `json:"cram_md5,omitempty"` // for account/set
 	Disabled bool   `json:"disabled,omitempty"` // for account/disable
 	Extra    string `json:"extra,omitempty"`    // of -address and -sender: another address
 }

@@ -106,6 +106,8 @@ func (s *Service) handler() http.Handler {
 	add("account/disable", answer(s.SetDisabled))
 	add("account/quota", answer(s.SetQuota))
 	add("account/set", answer(s.Set))
+	add("account/cert/add", answer(s.AddCertificate))
+	add("account/cert/remove", answer(s.RemoveCertificate))
 	add("account/add-address", answer(s.AddAddress))
 	add("account/remove-address", answer(s.RemoveAddress))
 	add("account/remove", answer(s.RemoveAccount))

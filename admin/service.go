@@ -138,7 +138,8 @@ func newPassword(asked string) (password, generated string) {
 
 // account is an account as it is shown.
 func (s *Service) account(a accounts.Account, generated string) (Account, error) {
-	out := Account{ID: uint32(a.ID), Address: a.Address.String(), Quota: a.Quota, MaxMessages: a.MaxMessages, Admin: a.Admin, Disabled: a.Disabled, Created: a.Created, PasswordChanged: a.PasswordChanged, Password: generated}
+	out := Account{ID: uint32(a.ID), Address: a.Address.String(), Quota: a.Quota, MaxMessages: a.MaxMessages, Admin: a.Admin, Disabled: a.Disabled, Created: a.Created, PasswordChanged: a.PasswordChanged, Password: generated,
+		Scram: s.o.Accounts.HasScram(a.ID), CRAMMD5: a.CRAMMD5, Certificates: certificates(a)}
 	for _, addr := range a.Addresses {
 		out.Addresses = append(out.Addresses, addr.String())
 	}
@@ -248,12 +249,22 @@ func (s *Service) SetQuota(ctx context.Context, q AccountQuery) (Account, error)
 	})
 }
 
-// Set changes what an account may do. Reads Address and Admin.
+// Set changes what an account may do. Reads Address, and Admin, CRAMMD5 or both.
 func (s *Service) Set(ctx context.Context, q AccountQuery) (Account, error) {
-	if q.Admin == nil {
+	if q.Admin == nil && q.CRAMMD5 == nil {
 		return Account{}, &Error{Invalid, "nothing to set"}
 	}
-	return s.edit(q.Address, "rights of account changed", func(addr mail.Address) error { return s.o.Accounts.SetAdmin(ctx, addr, *q.Admin) })
+	return s.edit(q.Address, "rights of account changed", func(addr mail.Address) error {
+		if q.Admin != nil {
+			if err := s.o.Accounts.SetAdmin(ctx, addr, *q.Admin); err != nil {
+				return err
+			}
+		}
+		if q.CRAMMD5 != nil {
+			return s.o.Accounts.SetCRAMMD5(ctx, addr, *q.CRAMMD5)
+		}
+		return nil
+	})
 }
 
 // AddAddress gives an account one more address of its own. Reads Address and

@@ -197,17 +197,30 @@ func (v *accountQuotaVerb) Run(std streams) error {
 // accountSetVerb is mailstead account set.
 type accountSetVerb struct {
 	accountArg
-	Admin *bool `negatable:"" required:"" help:"Administrators change the limits of accounts with SETQUOTA, and annotations of the server."`
+	Admin   *bool `negatable:"" help:"Administrators change the limits of accounts with SETQUOTA, and annotations of the server."`
+	CRAMMD5 *bool `name:"cram-md5" negatable:"" help:"Let the account log in with CRAM-MD5, for devices that can do nothing better. From its next password, or next login with the password, a secret is stored that logs in as it is; without leave it is forgotten at once."`
 	reach
 }
 
 // Run is called by kong.
 func (v *accountSetVerb) Run(std streams) error {
-	event := "is no administrator"
-	if *v.Admin {
-		event = "is an administrator"
+	var event []string
+	for _, one := range []struct {
+		set     *bool
+		on, off string
+	}{{v.Admin, "is an administrator", "is no administrator"}, {v.CRAMMD5, "may use CRAM-MD5 from its next password or login with the password", "may not use CRAM-MD5"}} {
+		switch {
+		case one.set == nil:
+		case *one.set:
+			event = append(event, one.on)
+		default:
+			event = append(event, one.off)
+		}
 	}
-	return v.change(std, "account/set", admin.AccountQuery{Address: v.Address, Admin: v.Admin}, event)
+	if event == nil {
+		return fmt.Errorf("--admin or --cram-md5 is missing: %w", errUsage)
+	}
+	return v.change(std, "account/set", admin.AccountQuery{Address: v.Address, Admin: v.Admin, CRAMMD5: v.CRAMMD5}, strings.Join(event, " and "))
 }
 
 // accountAddAddressVerb is mailstead account add-address.
@@ -327,6 +340,12 @@ func stateText(a admin.Account) string {
 	}
 	if a.Admin {
 		state += ", administrator"
+	}
+	if !a.Scram {
+		state += ", no SCRAM until its next login with the password"
+	}
+	if a.CRAMMD5 {
+		state += ", CRAM-MD5"
 	}
 	return state
 }

@@ -41,14 +41,19 @@ type verbs struct {
 		Remove   domainRemoveVerb   `cmd:"" help:"Remove a domain that nothing uses any more."`
 	} `cmd:"" help:"Domains this server receives mail for."`
 	Account struct {
-		Add           accountAddVerb           `cmd:"" help:"Add an account."`
-		List          accountListVerb          `cmd:"" help:"List the accounts."`
-		Show          accountShowVerb          `cmd:"" help:"Show one account."`
-		Passwd        accountPasswdVerb        `cmd:"" help:"Set a new password; ends the account's sessions."`
-		Disable       accountDisableVerb       `cmd:"" help:"Forbid login; mail is still received."`
-		Enable        accountEnableVerb        `cmd:"" help:"Allow login again."`
-		Quota         accountQuotaVerb         `cmd:"" help:"Limit what an account may hold."`
-		Set           accountSetVerb           `cmd:"" help:"Make an account an administrator, or no longer."`
+		Add     accountAddVerb     `cmd:"" help:"Add an account."`
+		List    accountListVerb    `cmd:"" help:"List the accounts."`
+		Show    accountShowVerb    `cmd:"" help:"Show one account."`
+		Passwd  accountPasswdVerb  `cmd:"" help:"Set a new password; ends the account's sessions."`
+		Disable accountDisableVerb `cmd:"" help:"Forbid login; mail is still received."`
+		Enable  accountEnableVerb  `cmd:"" help:"Allow login again."`
+		Quota   accountQuotaVerb   `cmd:"" help:"Limit what an account may hold."`
+		Set     accountSetVerb     `cmd:"" help:"Make an account an administrator, or let it use CRAM-MD5, or no longer."`
+		Cert    struct {
+			Add    certAddVerb    `cmd:"" help:"Let a client with this certificate log in to an account, by SASL EXTERNAL. Nobody else vouches for it, nor do its dates count."`
+			List   certListVerb   `cmd:"" help:"List the certificates that log in to an account."`
+			Remove certRemoveVerb `cmd:"" help:"Take a certificate from an account; ends the account's sessions."`
+		} `cmd:"" help:"Certificates of clients that log in without a password."`
 		AddAddress    accountAddAddressVerb    `cmd:"" help:"Give an account one more address of its own."`
 		RemoveAddress accountRemoveAddressVerb `cmd:"" help:"Take an address from an account."`
 		SendAs        struct {
