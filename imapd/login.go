@@ -70,10 +70,14 @@ func (s *session) sasl() sasl.Server {
 
 // saslResponse asks for the client's response to a challenge.
 func (s *session) saslResponse(challenge []byte) ([]byte, error) {
-	if err := s.continuation(base64.StdEncoding.EncodeToString(challenge)); err != nil {
+	if err := s.settle(); err != nil {
 		return nil, fatal{err}
 	}
-	line, err := s.r.ReadLine(maxSASL)
+	s.w.Challenge(base64.StdEncoding.EncodeToString(challenge))
+	if err := s.w.Flush(); err != nil {
+		return nil, fatal{err}
+	}
+	line, err := s.r.ReadLine(maxSASL + 1) // and the CR
 	if err != nil {
 		return nil, fatal{err}
 	}

@@ -54,15 +54,18 @@ type suite struct {
 	users users
 }
 
-func start(t testing.TB, o pop3d.Options) *suite {
+func start(t testing.TB, o pop3d.Options, c ...sasltest.Credentials) *suite {
 	t.Helper()
-	return startOn(t, t.TempDir(), storage.Options{}, o)
+	return startOn(t, t.TempDir(), storage.Options{}, o, c...)
 }
 
 // startOn is start with a store in dir.
-func startOn(t testing.TB, dir string, opts storage.Options, o pop3d.Options) *suite {
+func startOn(t testing.TB, dir string, opts storage.Options, o pop3d.Options, c ...sasltest.Credentials) *suite {
 	t.Helper()
 	s := &suite{dir: dir, store: storagetest.OpenDir(t, dir, opts), users: users{ended: make(chan struct{})}}
+	for _, c := range c {
+		s.users.sasl = c
+	}
 	if err := s.store.CreateAccount(t.Context(), 1, "alice"); err != nil {
 		t.Fatal(err)
 	}

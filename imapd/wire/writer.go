@@ -63,6 +63,10 @@ func (w *Writer) Status(tag, kind, code, human string) {
 // Continuation asks the client to go on.
 func (w *Writer) Continuation(human string) { w.Raw("+ " + text(human) + "\r\n") }
 
+// Challenge sends one of SASL, in base64; an empty one is nothing behind the
+// space (RFC 9051 §9, continue-req).
+func (w *Writer) Challenge(base64 string) { w.Raw("+ " + base64 + "\r\n") }
+
 // Untagged writes "* " and s, which must hold no line break.
 func (w *Writer) Untagged(s string) { w.Raw("* " + s + "\r\n") }
 
