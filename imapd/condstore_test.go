@@ -63,7 +63,7 @@ func TestMatchPoint(t *testing.T) {
 	}
 }
 
-func TestMissing(t *testing.T) {
+func TestWithout(t *testing.T) {
 	t.Parallel()
 	v := &view{uids: storage.UIDs(3, 5, 6, 1<<32-1).List()}
 	for _, tc := range []struct {
@@ -76,7 +76,7 @@ func TestMissing(t *testing.T) {
 		{7, 9, "[{7 9}]"},
 		{6, 1<<32 - 1, "[{7 4294967294}]"},
 	} {
-		if got := fmt.Sprint(v.missing(tc.first, tc.last)); got != tc.want {
+		if got := fmt.Sprint(v.without(storage.UIDSet{{First: tc.first, Last: tc.last}})); got != tc.want {
 			t.Errorf("%d to %d: got %s, want %s", tc.first, tc.last, got, tc.want)
 		}
 	}

@@ -108,8 +108,15 @@ func (s *session) vanishedSince(since storage.ModSeq, known storage.UIDSet, matc
 		if err != nil {
 			return nil, err
 		}
+		// After UIDNEXT: what comes in between is not looked at.
+		now, err := s.srv.o.Store.Contents(s.view.ref)
+		if err != nil {
+			return nil, err
+		}
 		if matched+1 < box.UIDNext {
-			gone = union(gone, s.view.missing(matched+1, box.UIDNext-1))
+			all := storage.UIDSet{{First: matched + 1, Last: box.UIDNext - 1}}
+			// The view may lack what has arrived and is not announced yet.
+			gone = union(gone, all.List().Without(now.UIDs.Set()).Set())
 		}
 	}
 	return s.view.without(intersect(gone, known)), nil
@@ -150,11 +157,6 @@ func openSet(set imap.UIDSet) storage.UIDSet {
 		out = append(out, storage.UIDRange{First: storage.UID(first), Last: storage.UID(last)})
 	}
 	return merge(out)
-}
-
-// missing gives the UIDs from first to last that are not in the view.
-func (v *view) missing(first, last storage.UID) storage.UIDSet {
-	return v.without(storage.UIDSet{{First: first, Last: last}})
 }
 
 // without gives the UIDs of a set that are not in the view.

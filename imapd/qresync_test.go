@@ -15,6 +15,31 @@ import (
 	"mailstead/storage/storagetest"
 )
 
+// TestVanishedLeavesOutWhatHasJustArrived: where the store does not remember far
+// enough, what has arrived and is not announced yet is no message that is gone.
+func TestVanishedLeavesOutWhatHasJustArrived(t *testing.T) {
+	t.Parallel()
+	s := newSuiteOn(t, t.TempDir(), storage.Options{History: 1})
+	for range 5 {
+		s.deliver("INBOX", "Subject: x\r\n\r\n", 0)
+	}
+	a, b := s.login(), s.login()
+	a.ok("ENABLE QRESYNC")
+	a.ok("SELECT INBOX")
+	b.ok("SELECT INBOX")
+	for _, uid := range []string{"1", "3", "5"} { // more ranges than are remembered
+		b.ok("UID STORE " + uid + ` +FLAGS (\Deleted)`)
+		b.ok("UID EXPUNGE " + uid)
+	}
+	s.deliver("INBOX", "Subject: new\r\n\r\n", 0)
+	got := a.ok("UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)")
+	for _, line := range got {
+		if strings.HasPrefix(line, "* VANISHED (EARLIER)") && strings.Contains(line, "6") {
+			t.Errorf("got %q of a message that is there", line)
+		}
+	}
+}
+
 // TestResyncBeyondHistory: of what the store does not remember any more, a
 // client is told everything that is not there (RFC 7162 §3.2.5.2), but for what
 // its samples show to be right.
